@@ -1,0 +1,37 @@
+"""The porcelain's errors: leaves of the one tree of plumbing/errors.py.
+
+KrustError
+├── CargoError         cargo, rustc or rustup failed, or said something that krust does not understand
+├── ProjectError       the project is not one that an image can be made of as asked
+├── ToolchainError     no compiler or no standard library for a target, and what would get it
+├── BinaryError        what was built is no static executable for its platform
+└── SettingError       a flag, variable or key with a value that means nothing
+"""
+
+from __future__ import annotations
+
+from plumbing.errors import PlumbingError
+
+
+class KrustError(PlumbingError):
+    """The root of the porcelain's errors."""
+
+
+class CargoError(KrustError):
+    """cargo, rustc or rustup failed. Its own words are on stderr already."""
+
+
+class ProjectError(KrustError):
+    """No Cargo.toml, no binary target, several and none chosen."""
+
+
+class ToolchainError(KrustError):
+    """What compiles for the target is not there. The message names the commands that would get it."""
+
+
+class BinaryError(KrustError):
+    """Not ELF, another machine, or dynamically linked."""
+
+
+class SettingError(KrustError):
+    """A setting that cannot be used. The message says where it came from."""

@@ -1,0 +1,1 @@
+"""Values and documents of the OCI specifications, pure: no I/O, no environment."""

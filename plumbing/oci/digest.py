@@ -1,0 +1,54 @@
+"""Digest: the name of a blob. image-spec 1.1, descriptor.md "Digests"."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from plumbing.errors import Malformed
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash  # what hashlib.new returns has no public name
+
+_HEX = {"sha256": re.compile(r"[0-9a-f]{64}"), "sha512": re.compile(r"[0-9a-f]{128}")}
+_FORM = "sha256: and 64, or sha512: and 128, lower-case hex digits"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Digest:
+    """An algorithm and a hash in hex; always one that may be part of a path or URL."""
+
+    algorithm: str
+    hex: str
+
+    def __post_init__(self) -> None:
+        form = _HEX.get(self.algorithm)
+        if form is None or not form.fullmatch(self.hex):
+            raise Malformed("digest", str(self), expected=_FORM)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises Malformed for anything but `algorithm:hex` of a known algorithm and its exact length."""
+        algorithm, colon, hexadecimal = text.partition(":")
+        if not colon:
+            raise Malformed("digest", text, expected=_FORM)
+        return cls(algorithm, hexadecimal)
+
+    @classmethod
+    def of(cls, data: bytes) -> Self:
+        """The sha256 digest of `data`."""
+        return cls("sha256", hashlib.sha256(data).hexdigest())
+
+    @classmethod
+    def ending(cls, hasher: Hash) -> Self:
+        """The digest of all that `hasher` (of `hashlib`) was fed."""
+        return cls(hasher.name, hasher.hexdigest())
+
+    def hasher(self) -> Hash:
+        """A fresh `hashlib` object of this digest's algorithm."""
+        return hashlib.new(self.algorithm)
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.hex}"

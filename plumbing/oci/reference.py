@@ -1,0 +1,95 @@
+"""Reference: an image in a registry. distribution-spec 1.1, "Pulling manifests"; docker's defaults for short names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Self
+
+from plumbing.errors import Malformed
+from plumbing.oci.digest import Digest
+
+_FORM = "host[:port]/repository[:tag][@digest]"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?")
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_LONGEST = 255
+DOCKER_HUB = "docker.io"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """`registry` is host[:port], `repository` has no tag and no digest. Neither tag nor digest means the repository itself."""
+
+    registry: str
+    repository: str
+    tag: str | None = None
+    digest: Digest | None = None
+
+    def __post_init__(self) -> None:
+        if not _REGISTRY.fullmatch(self.registry) or len(self.registry) > _LONGEST:
+            raise Malformed("reference", str(self), expected=f"{_FORM}, a host before the first '/'")
+        if not _REPOSITORY.fullmatch(self.repository):
+            raise Malformed("reference", str(self), expected=f"{_FORM}, the repository in lower case")
+        if len(self.registry) + len(self.repository) + 1 > _LONGEST:
+            raise Malformed("reference", str(self), expected=f"host and repository of at most {_LONGEST} characters")
+        if self.tag is not None:
+            check_tag(self.tag)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From host/repository[:tag][@digest]; `alpine` and `me/app` are on docker.io, as for docker.
+
+        The host is what stands before the first '/' if it has a '.' or ':' or is localhost.
+        """
+        rest, at, digest = text.partition("@")
+        first, slash, others = rest.partition("/")
+        if slash and (first == "localhost" or re.search(r"[.:\[]", first)):
+            registry, name = first, others
+        else:
+            registry, name = DOCKER_HUB, rest
+        repository, colon, tag = name.partition(":")
+        if registry == DOCKER_HUB and "/" not in repository:
+            repository = f"library/{repository}"
+        if not text or (at and not digest) or (colon and not tag):
+            raise Malformed("reference", text, expected=_FORM)
+        return cls(
+            registry=registry,
+            repository=repository,
+            tag=tag if colon else None,
+            digest=Digest.parse(digest) if at else None,
+        )
+
+    def at(self, digest: Digest) -> Reference:
+        """The same repository, by digest and nothing else."""
+        return replace(self, tag=None, digest=digest)
+
+    def tagged(self, tag: str) -> Reference:
+        """The same repository, by tag and nothing else."""
+        return replace(self, tag=tag, digest=None)
+
+    @property
+    def name(self) -> str:
+        """host/repository, without tag and digest."""
+        return f"{self.registry}/{self.repository}"
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag is not None else ""
+        digest = f"@{self.digest}" if self.digest is not None else ""
+        return f"{self.name}{tag}{digest}"
+
+
+def check_tag(text: str) -> str:
+    """`text` itself. Raises Malformed unless it is a tag. distribution-spec 1.1, "Pulling manifests"."""
+    if not _TAG.fullmatch(text):
+        raise Malformed("tag", text, expected="letters, digits, '_', '.', '-'; at most 128")
+    return text
+
+
+def check_repository(text: str) -> str:
+    """`text` itself. Raises Malformed unless it is a repository's name, such as app or team/app."""
+    if not _REPOSITORY.fullmatch(text) or len(text) > _LONGEST:
+        raise Malformed("repository", text, expected="lower-case letters and digits, joined by '.', '_', '-' and '/'")
+    return text
