@@ -1,0 +1,53 @@
+"""Start-up is felt: a small command imports what it needs and nothing more."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tools import run
+
+_SLOW = {"asyncio", "httpx", "isal", "rich", "starlette", "uvicorn", "yaml", "ziglang", "zstandard"}
+
+_RUN = """
+import atexit, sys
+atexit.register(lambda: print("MODULES", *sys.modules, file=sys.stderr))
+from krust.cli import main
+sys.argv[0] = "krust"
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image layout with one empty image, `it:latest`, written by hand so that this test needs nothing else."""
+    layout = tmp_path_factory.mktemp("layout")
+    blobs = layout / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+
+    def put(kind: str, document: object) -> dict[str, object]:
+        raw = json.dumps(document).encode()
+        digest = hashlib.sha256(raw).hexdigest()
+        (blobs / digest).write_bytes(raw)
+        media_type = f"application/vnd.oci.image.{kind}.v1+json"
+        return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(raw)}
+
+    nothing = {"type": "layers", "diff_ids": []}
+    config = put("config", {"architecture": "amd64", "os": "linux", "rootfs": nothing})
+    it = put("manifest", {"schemaVersion": 2, "config": config, "layers": []})
+    it["annotations"] = {"org.opencontainers.image.ref.name": "it:latest"}
+    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [it]}))
+    (layout / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    return layout
+
+
+@pytest.mark.parametrize("command", ["cat-manifest it", "rev-parse it", "ls-refs", "cat-config it", "--version"])
+def test_a_small_command_imports_nothing_large(command: str, layout: Path) -> None:
+    done = run(sys.executable, "-c", _RUN, *command.split(), env={"KRUST_STORE": str(layout)})
+    modules = done.stderr.decode().rpartition("MODULES")[2].split()
+    assert "krust.cli" in modules
+    assert not _SLOW & set(modules)
