@@ -1,0 +1,74 @@
+"""layer: entries in, one compressed blob out, in one pass. image-spec 1.1, layer.md, config.md "Layer DiffID"."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from plumbing.layer.codec import MEDIA_TYPES, Codec, Output, compressor, decompressed
+from plumbing.layer.entries import Entry
+from plumbing.layer.tar import write_tar
+from plumbing.oci.digest import Digest
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """What was written. `diff_id` is of the tar; `digest` and `size` (bytes) are of the blob."""
+
+    diff_id: Digest
+    digest: Digest
+    size: int
+    media_type: str
+
+
+def write_layer(
+    entries: Iterable[Entry],
+    *,
+    mtime: int,
+    codec: Codec,
+    out: Output,
+    level: int | None = None,
+    threads: int | None = None,
+) -> Layer:
+    """Write `entries` as a layer: read once, tar, hash, compress, hash, write. Constant memory.
+
+    mtime           as for `write_tar`
+    level, threads  as for `compressor`
+    out             left open; after an exception, what it holds is no layer
+    raises          as `write_tar` and `compressor`; and what `out.write` raises
+    """
+    blob = _Hashed(out)
+    with compressor(codec, blob, level=level, threads=threads) as plain:
+        diff_id = write_tar(entries, mtime=mtime, out=plain)
+    return Layer(diff_id=diff_id, digest=blob.digest(), size=blob.size, media_type=MEDIA_TYPES[codec])
+
+
+def layer_diff_id(codec: Codec, stream: BinaryIO, *, limit: int | None = None) -> Digest:
+    """The diff ID of the layer in `stream`, which is left open. Constant memory; raises as `decompressed`."""
+    hasher = hashlib.sha256()
+    with decompressed(codec, stream, limit=limit) as plain:
+        chunk = memoryview(bytearray(_CHUNK))
+        while count := plain.readinto(chunk):
+            hasher.update(chunk[:count])
+    return Digest.ending(hasher)
+
+
+class _Hashed:
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._hasher = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: memoryview | bytes, /) -> int:
+        self._out.write(data)
+        self._hasher.update(data)
+        count = memoryview(data).nbytes
+        self.size += count
+        return count
+
+    def digest(self) -> Digest:
+        return Digest.ending(self._hasher)

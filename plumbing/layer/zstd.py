@@ -1,0 +1,69 @@
+"""The frames of a zstd stream, walked without decompressing: the decompressor takes a cut stream for a whole one.
+
+RFC 8878, section 3.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import BinaryIO
+
+_SKIPPABLE = range(0x184D2A50, 0x184D2A60)
+_START = 5  # the magic number, and the first byte after it
+_BLOCK_HEADER = 3
+_RLE = 1
+_CHECKSUM = 4
+
+
+class Frames:
+    """Reads from `stream`, and knows whether all that was read is whole frames, one at least."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._walk = _walk()
+        self._skip, self._want = next(self._walk)
+        self._held = b""
+        self._started = False
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._stream.read(size)
+        self._started = self._started or bool(data)
+        at = 0
+        while at < len(data):
+            step = min(self._skip, len(data) - at)
+            self._skip -= step
+            at += step
+            if self._skip == 0:
+                piece = data[at : at + self._want - len(self._held)]
+                at += len(piece)
+                self._held += piece
+                if len(self._held) == self._want:
+                    self._skip, self._want = self._walk.send(self._held)
+                    self._held = b""
+        return data
+
+    @property
+    def whole(self) -> bool:
+        return self._started and self._want == _START and not self._skip and not self._held
+
+
+def _walk() -> Generator[tuple[int, int], bytes, None]:
+    """Yields how many bytes to skip, then how many to send back; `_START` only where a frame may begin."""
+    skip = 0
+    while True:
+        start = yield skip, _START
+        if int.from_bytes(start[:4], "little") in _SKIPPABLE:
+            skip = int.from_bytes(start[4:] + (yield 0, 3), "little")
+            continue
+        descriptor = start[4]  # RFC 8878, 3.1.1.1.1
+        single_segment = descriptor >> 5 & 1
+        skip = 0 if single_segment else 1
+        skip += (0, 1, 2, 4)[descriptor & 3]
+        skip += (single_segment, 2, 4, 8)[descriptor >> 6]
+        last = 0
+        while not last:
+            header = int.from_bytes((yield skip, _BLOCK_HEADER), "little")  # 3.1.1.2
+            last, kind, size = header & 1, header >> 1 & 3, header >> 3
+            skip = 1 if kind == _RLE else size
+        if descriptor & 4:
+            skip += _CHECKSUM

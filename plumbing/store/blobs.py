@@ -1,0 +1,216 @@
+"""Blobs: written whole or not at all, read only if they are what their name says. image-spec 1.1, image-layout.md "Blobs"."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from plumbing.errors import DigestMismatch, Malformed, NotFound, StoreError
+from plumbing.oci.digest import Digest
+from plumbing.store import facts
+from plumbing.store.files import failing_as, open_regular, sync_folder
+
+_CHUNK = 1 << 20
+
+
+class Blobs:
+    """`root`/blobs/ALGORITHM/HEX. One object may be used by several threads."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.folder = root / "blobs"
+        self.staging = root / "tmp"
+
+    def path(self, digest: Digest) -> Path:
+        return self.folder / digest.algorithm / digest.hex
+
+    def size(self, digest: Digest) -> int | None:
+        """Of a blob that is there as a regular file, in bytes; else None. Its content is not looked at."""
+        with failing_as("look at", self.path(digest)):
+            try:
+                status = os.stat(self.path(digest), follow_symlinks=False)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    def open(self, digest: Digest) -> BlobReader:
+        """A stream that ends in DigestMismatch if the bytes are not those of `digest`. The caller closes it.
+
+        Raises NotFound.
+        """
+        return BlobReader(digest, self.open_unverified(digest), self.path(digest))
+
+    def open_unverified(self, digest: Digest) -> BinaryIO:
+        """The blob's file itself, for whoever has verified it or will. Raises NotFound."""
+        path = self.path(digest)
+        with failing_as("read", path):
+            try:
+                return open_regular(path)
+            except (FileNotFoundError, NotADirectoryError):
+                raise NotFound.blob(digest, self.root) from None
+
+    def verify(self, digest: Digest, size: int | None = None, *, trust: bool = True) -> int:
+        """Check size and digest; return the size in bytes. Raises NotFound or DigestMismatch.
+
+        trust  believe what was noted when the file was last read whole and had this size and time
+        """
+        with self.open(digest) as blob:
+            if size is not None and blob.size != size:
+                raise DigestMismatch(digest, f"{blob.size} bytes, expected {size}", where=self.root)
+            if not (trust and facts.noted(blob.fileno(), facts.VERIFIED) == facts.verified_as(blob.status)):
+                buffer = bytearray(_CHUNK)
+                while blob.readinto(buffer):
+                    pass
+                facts.note(self.path(digest), facts.VERIFIED, facts.verified_as(blob.status))
+            return blob.size
+
+    def writer(self) -> BlobWriter:
+        """Where the bytes of a new blob go; see BlobWriter."""
+        with failing_as("write to", self.root):
+            self.staging.mkdir(exist_ok=True)
+            return BlobWriter(self)
+
+    def __iter__(self) -> Iterator[Digest]:
+        """Every file that is named as a blob, in no order."""
+        with failing_as("list", self.folder):
+            for algorithm in os.scandir(self.folder):
+                if algorithm.is_dir(follow_symlinks=False):
+                    for entry in os.scandir(algorithm.path):
+                        try:
+                            yield Digest(algorithm.name, entry.name)
+                        except Malformed:
+                            continue  # a stranger's file is not ours to judge; fsck lists it
+
+
+class BlobReader:
+    """A blob as a stream, hashed while it is read: whoever has seen its end has seen the right bytes."""
+
+    def __init__(self, digest: Digest, file: BinaryIO, path: Path) -> None:
+        self._digest = digest
+        self._file = file
+        self._path = path
+        self._hasher = digest.hasher()
+        self.status = os.fstat(file.fileno())
+        self.size = self.status.st_size
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes, b"" at the end. Raises DigestMismatch instead of an end that is wrong."""
+        with failing_as("read", self._path):
+            data = self._file.read(size)
+        self._take(data, end=not data or size < 0)
+        return data
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:
+        with failing_as("read", self._path):
+            count: int = self._file.readinto(buffer)  # type: ignore[attr-defined]  # raw files have it
+        self._take(memoryview(buffer)[:count], end=not count)
+        return count
+
+    def _take(self, data: bytes | memoryview, *, end: bool) -> None:
+        self._hasher.update(data)
+        if end and (found := Digest.ending(self._hasher)) != self._digest:
+            raise DigestMismatch(self._digest, found, where=self._path.parents[2])
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class BlobWriter:
+    """A blob on its way in. `with` it: what was not committed is gone at the end.
+
+    The bytes go to a temporary file and are hashed on the way; `commit` makes them last and gives them their name.
+    """
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+        descriptor, name = tempfile.mkstemp(dir=blobs.staging)
+        self._file = open(descriptor, "wb", buffering=0)  # noqa: SIM115  (closed by __exit__)
+        self._path: Path | None = Path(name)
+        self._hasher = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Take all of `data`. Raises StoreError where the file system does not."""
+        view = memoryview(data).cast("B")
+        with failing_as("write to", self._blobs.root):
+            done = 0
+            while done < len(view):
+                done += self._file.write(view[done:])
+        self._hasher.update(view)
+        self.size += len(view)
+        return len(view)
+
+    def hash_with(self, digest: Digest) -> None:
+        """Hash by the algorithm of `digest` instead of sha256; before the first byte."""
+        self._hasher = digest.hasher()
+
+    def commit(self, expected: Digest | None = None, size: int | None = None, *, diff_id: Digest | None = None) -> Digest:
+        """Give the bytes their name; return it. A blob that is there already stays, and is as good as new for gc.
+
+        expected, size  what the bytes must be; raises DigestMismatch, and nothing is kept
+        diff_id         a fact to keep, of a layer
+        """
+        digest = Digest.ending(self._hasher)
+        if size is not None and self.size != size:
+            raise DigestMismatch(expected or digest, f"{self.size} bytes, expected {size}", where=self._blobs.root)
+        if expected is not None and digest != expected:
+            raise DigestMismatch(expected, digest, where=self._blobs.root)
+        with failing_as("write", self._blobs.path(digest)):
+            self._settle(digest, diff_id)
+        return digest
+
+    def _settle(self, digest: Digest, diff_id: Digest | None) -> None:
+        assert self._path is not None
+        final = self._blobs.path(digest)
+        if self._blobs.size(digest) == self.size:
+            freshen(final)
+            if diff_id is not None:
+                facts.note(final, facts.DIFF_ID, str(diff_id))
+            return
+        descriptor = self._file.fileno()
+        # before the mode: a file that may not be written takes no attributes either
+        if diff_id is not None:
+            facts.note(descriptor, facts.DIFF_ID, str(diff_id))
+        facts.note(descriptor, facts.VERIFIED, facts.verified_as(os.fstat(descriptor)))
+        os.fchmod(descriptor, 0o444)
+        os.fsync(descriptor)
+        if not final.parent.is_dir():
+            final.parent.mkdir(exist_ok=True)
+            sync_folder(final.parent.parent)
+        if final.is_dir():
+            raise StoreError(f"cannot write '{final}': a folder is in its place; remove it")
+        self._path.replace(final)
+        self._path = None
+        sync_folder(final.parent)  # or a power cut takes back the rename, and the next ref names a missing blob
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._file.close()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+
+def freshen(path: Path) -> None:
+    """Make a blob young for gc: its change time is now. Its modification time stays, so that what is noted still fits."""
+    try:
+        status = os.stat(path, follow_symlinks=False)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
+    except OSError:
+        return  # another's file, or a read-only store: then gc is not ours to fear

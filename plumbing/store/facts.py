@@ -1,0 +1,39 @@
+"""Facts about a blob that its bytes imply, kept as extended attributes on its file: `user.krust.*`.
+
+They are hints. A missing one, a file system without attributes, or a file whose size or time is another than when
+the fact was noted only costs computing it again.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import xattr
+
+DIFF_ID = "user.krust.diff-id"
+"""Of a layer: the digest of its uncompressed tar."""
+
+VERIFIED = "user.krust.verified"
+"""The bytes were seen to hash to the blob's name when it had this size and modification time: "SIZE MTIME_NS"."""
+
+
+def note(file: int | Path, name: str, value: str) -> None:
+    """Keep a fact; where that cannot be, nothing is kept."""
+    try:
+        xattr.setxattr(file if isinstance(file, int) else str(file), name, value.encode())
+    except OSError:
+        return
+
+
+def noted(file: int | Path, name: str) -> str | None:
+    try:
+        raw: bytes = xattr.getxattr(file if isinstance(file, int) else str(file), name)
+    except OSError:
+        return None
+    return raw.decode("ascii", "replace")
+
+
+def verified_as(status: os.stat_result) -> str:
+    """The value of VERIFIED for a file in this state."""
+    return f"{status.st_size} {status.st_mtime_ns}"

@@ -1,0 +1,69 @@
+"""Files as a store needs them: links refused on the way in, and nothing lost once it is said to be written."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from plumbing.errors import StoreError
+
+
+@contextmanager
+def failing_as(action: str, path: Path) -> Iterator[None]:
+    """Turn what the file system refuses into a StoreError that says what was being done, and to what."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"cannot {action} '{path}': {reason(error)}") from error
+
+
+def reason(error: OSError) -> str:
+    """The system's words for `error`, in lower case, with what to do about the common ones."""
+    words = (error.strerror or str(error) or type(error).__name__).lower()
+    advice = {
+        "no space left on device": "free some, or choose another place with '--store'",
+        "read-only file system": "choose another place with '--store'",
+        "permission denied": "change its mode or owner, or choose another place with '--store'",
+        "disk quota exceeded": "free some, or choose another place with '--store'",
+    }.get(words)
+    return f"{words}; {advice}" if advice else words
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open for reading, a regular file and no link. Raises OSError, or StoreError for anything but a regular file."""
+    # O_NONBLOCK: a fifo in the file's place must not hang us; it has no effect on regular files
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise StoreError(f"cannot read '{path}': not a regular file")
+    return open(descriptor, "rb", buffering=0)  # noqa: SIM115  (the caller closes it)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in `path` last: without this a power cut may take back a rename."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace(path: Path, raw: bytes, *, staging: Path) -> None:
+    """Give `path` the content `raw`, whole or not at all. `staging` is a folder on the same file system."""
+    descriptor, name = tempfile.mkstemp(dir=staging)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(raw)
+            os.fchmod(descriptor, 0o644)
+            file.flush()
+            os.fsync(descriptor)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)

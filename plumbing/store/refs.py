@@ -1,0 +1,158 @@
+"""Refs: names for descriptors, in the layout's `index.json`. image-spec 1.1, image-layout.md "index.json file"."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final
+
+from plumbing.errors import Malformed, NotFound, RefConflict, StoreError
+from plumbing.oci import document, mediatype
+from plumbing.oci.descriptor import Descriptor
+from plumbing.oci.digest import Digest
+from plumbing.oci.document import Fields
+from plumbing.store import files, lock
+
+ANNOTATION = "org.opencontainers.image.ref.name"
+NAME = "index.json"
+_LIMIT = 1 << 30  # a layout of 10^5 refs has an index of tens of megabytes: the limit of 4 MiB is for what a registry takes
+_FORM = re.compile(r"[A-Za-z0-9]+(?:[-._:@/+]+[A-Za-z0-9]+)*")
+_LONGEST = 512
+
+
+class _Any(Enum):
+    ANY = 0
+
+
+ANY: Final = _Any.ANY
+"""Whatever the ref is now, absent or not."""
+
+Expected = Digest | None | _Any
+"""What a ref must be before it is changed: a digest, None for no such ref, or ANY."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A name, or None for a root that has none, and what it stands for."""
+
+    name: str | None
+    descriptor: Descriptor
+
+
+class Refs:
+    """The refs of the layout at `root`. Reading needs no lock: the file is only ever replaced whole."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._path = root / NAME
+
+    def __iter__(self) -> Iterator[Ref]:
+        """Every root, in the file's order. A foreign layout may have roots without a name, or a name twice."""
+        for fields in Fields(self._load(), "index").objects("manifests"):
+            descriptor = Descriptor.from_json(fields)
+            yield Ref(descriptor.annotations.get(ANNOTATION), descriptor)
+
+    def get(self, name: str) -> Descriptor | None:
+        """What `name` stands for, or None. In a foreign layout that has it twice, the last entry: it was added last."""
+        found = None
+        for fields in Fields(self._load(), "index").objects("manifests"):
+            if _name(fields.value) == name:
+                found = Descriptor.from_json(fields)
+        return found
+
+    def update(self, changes: Mapping[str, tuple[Descriptor, Expected]], check: Callable[[Descriptor], None]) -> None:
+        """Point each name to its descriptor, all or none. A name that is so already is not written again.
+
+        check   called under the lock with each new descriptor; raises if it may not be a ref
+        raises  RefConflict where a ref is not as expected, Malformed for a name that no layout may have
+        """
+        for name in changes:
+            check_name(name)
+
+        def change(entries: list[Any]) -> list[Any]:
+            for name, (descriptor, expected) in changes.items():
+                current = _digest(entries, name)
+                if expected is not ANY and current != (str(expected) if expected else None):
+                    raise RefConflict(name, expected=expected, found=current)
+                check(descriptor)
+                entries = _with(entries, name, descriptor)
+            return entries
+
+        self._change(change)
+
+    def delete(self, name: str, expected: Expected = ANY) -> None:
+        """Remove `name`. Raises NotFound, or RefConflict where it is not as expected."""
+
+        def change(entries: list[Any]) -> list[Any]:
+            current = _digest(entries, name)
+            if expected is not ANY and current != (str(expected) if expected else None):
+                raise RefConflict(name, expected=expected, found=current)
+            if current is None:
+                raise NotFound.ref(name, self._root)
+            return [entry for entry in entries if _name(entry) != name]
+
+        self._change(change)
+
+    def _change(self, change: Callable[[list[Any]], list[Any]]) -> None:
+        with lock.exclusive(self._root):
+            value = self._load()
+            before = value.get("manifests") or []
+            after = change(before)
+            if after == before and "manifests" in value:
+                return
+            staging = self._root / "tmp"
+            with files.failing_as("write", self._path):
+                staging.mkdir(exist_ok=True)
+                files.replace(self._path, document.dump({**value, "manifests": after}), staging=staging)
+
+    def _load(self) -> dict[str, Any]:
+        with files.failing_as("read", self._path):
+            try:
+                with files.open_regular(self._path) as file:
+                    raw = file.read(_LIMIT + 1)
+            except FileNotFoundError:
+                raise StoreError(f"cannot read '{self._path}': no such file; the store is not whole") from None
+        try:
+            return document.load(raw, "index", limit=_LIMIT)
+        except Malformed as error:
+            raise StoreError(f"cannot read '{self._path}': {error}") from error
+
+
+def initial() -> bytes:
+    """The `index.json` of a layout without refs."""
+    return json.dumps({"schemaVersion": 2, "mediaType": mediatype.INDEX, "manifests": []}, separators=(",", ":")).encode()
+
+
+def check_name(name: str) -> str:
+    """`name` itself. Raises Malformed unless a layout may hold it. image-spec 1.1, annotations.md, "ref.name"."""
+    if not _FORM.fullmatch(name) or len(name) > _LONGEST:
+        raise Malformed("ref", name, expected="letters and digits, joined by '-', '.', '_', ':', '@', '/', '+'")
+    return name
+
+
+def _name(entry: Any) -> object:
+    annotations = entry.get("annotations") if isinstance(entry, dict) else None
+    return annotations.get(ANNOTATION) if isinstance(annotations, dict) else None
+
+
+def _digest(entries: list[Any], name: str) -> str | None:
+    return next((str(entry.get("digest")) for entry in reversed(entries) if _name(entry) == name), None)
+
+
+def _with(entries: list[Any], name: str, descriptor: Descriptor) -> list[Any]:
+    """`entries` with `name` for `descriptor`, once, where it first stood; every other entry as it was."""
+    annotations = {**descriptor.annotations, ANNOTATION: name}
+    new = replace(descriptor, annotations=annotations).to_json()
+    kept: list[Any] = []
+    placed = False
+    for entry in entries:
+        if _name(entry) != name:
+            kept.append(entry)
+        elif not placed:
+            kept.append(new)
+            placed = True
+    return kept if placed else [*kept, new]

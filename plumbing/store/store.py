@@ -1,0 +1,206 @@
+"""Store: an OCI image layout with blobs and refs, for any number of processes at once. image-spec 1.1, image-layout.md."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Self
+
+from plumbing.errors import DigestMismatch, Malformed, NotFound, StoreError
+from plumbing.oci import document, mediatype
+from plumbing.oci.descriptor import Descriptor
+from plumbing.oci.digest import Digest
+from plumbing.oci.index import Index, sniff
+from plumbing.oci.manifest import Manifest
+from plumbing.store import facts, files, layers, lock, refs
+from plumbing.store.blobs import BlobReader, Blobs, BlobWriter, freshen
+from plumbing.store.refs import ANY, Expected, Ref, Refs
+from plumbing.store.walk import parse, walk
+
+FOLDER = ".krust"
+"""The name of a project's store."""
+
+_MARKER = "oci-layout"
+_MARK = {"imageLayoutVersion": "1.0.0"}
+
+
+class Store:
+    """A layout that is there. Safe to use from several threads; holds no open files."""
+
+    def __init__(self, path: Path) -> None:
+        """`open` or `create` it; this checks nothing."""
+        self.path = path
+        self.blobs = Blobs(path)
+        self.refs = Refs(path)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The layout at `path`. Raises StoreError where there is none, or one of a version that is not known."""
+        marker = path / _MARKER
+        with files.failing_as("read", marker):
+            try:
+                with files.open_regular(marker) as file:
+                    raw = file.read(document.LIMIT)
+            except (FileNotFoundError, NotADirectoryError):
+                raise StoreError(f"cannot open '{path}': no OCI layout there; 'krust build --no-push' makes a store") from None
+        version = document.load(raw, _MARKER).get("imageLayoutVersion")
+        if version != _MARK["imageLayoutVersion"]:
+            raise StoreError(f"cannot open '{path}': a layout of version '{version}', not {_MARK['imageLayoutVersion']}")
+        for folder in (path / "blobs", path / "blobs" / "sha256"):
+            if folder.is_symlink():
+                raise StoreError(f"cannot open '{path}': '{folder}' is a symbolic link; a store's folders are its own")
+        return cls(path)
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """The layout at `path`, made if it is not there. Safe for many at once; the marker is written last."""
+        if (path / _MARKER).exists():
+            return cls.open(path)
+        with files.failing_as("create", path):
+            (path / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+            staging = path / "tmp"
+            staging.mkdir(exist_ok=True)
+            with lock.exclusive(path):
+                for name, raw in (
+                    (".gitignore", b"*\n"),
+                    (refs.NAME, refs.initial()),
+                    (_MARKER, document.dump(_MARK)),
+                ):
+                    if not (path / name).exists():
+                        files.replace(path / name, raw, staging=staging)
+        return cls.open(path)
+
+    # reading
+
+    def has(self, descriptor: Descriptor) -> bool:
+        """Whether a regular file of the right size has the blob's name."""
+        return self.blobs.size(descriptor.digest) == descriptor.size
+
+    def read(self, descriptor: Descriptor, *, limit: int = document.LIMIT) -> bytes:
+        """A small blob, verified. Raises NotFound, DigestMismatch, or Malformed for one of more than `limit` bytes."""
+        if descriptor.size > limit:
+            raise Malformed("blob", descriptor.digest, expected=f"at most {limit} bytes, not {descriptor.size}")
+        with self.blobs.open(descriptor.digest) as blob:
+            if blob.size != descriptor.size:
+                raise DigestMismatch(descriptor.digest, f"{blob.size} bytes, expected {descriptor.size}", where=self.path)
+            return blob.read()
+
+    def open_blob(self, descriptor: Descriptor) -> BlobReader:
+        """A blob as a verified stream."""
+        return self.blobs.open(descriptor.digest)
+
+    def manifest(self, descriptor: Descriptor) -> Manifest | Index:
+        """The manifest or index, parsed."""
+        return parse(descriptor, self.read(descriptor))
+
+    def walk(self, root: Descriptor, *, seen: set[Digest] | None = None) -> Iterator[Descriptor]:
+        """Every blob that `root` needs, children first, each once; see walk.walk. Leaves may be missing, nodes not."""
+        return walk(root, self.read, seen=seen)
+
+    def describe(self, digest: Digest) -> Descriptor:
+        """A descriptor of a blob that is known by its digest only; its media type is what its bytes tell.
+
+        Raises NotFound.
+        """
+        size = self.blobs.size(digest)
+        if size is None:
+            raise NotFound.blob(digest, self.path)
+        with self.blobs.open_unverified(digest) as file:
+            start = file.read(4)
+        return Descriptor(media_type=self._media_type(digest, size, start), digest=digest, size=size)
+
+    def _media_type(self, digest: Digest, size: int, start: bytes) -> str:
+        if start.startswith(b"\x1f\x8b"):
+            return mediatype.LAYER_GZIP
+        if start == b"\x28\xb5\x2f\xfd":
+            return mediatype.LAYER_ZSTD
+        if not start.startswith(b"{") or size > document.LIMIT:
+            return mediatype.LAYER
+        with self.blobs.open(digest) as blob:
+            raw = blob.read()
+        try:
+            return sniff(raw)
+        except Malformed:
+            return mediatype.CONFIG
+
+    # writing
+
+    def put(self, raw: bytes, media_type: str) -> Descriptor:
+        """Store a small blob that is in memory."""
+        descriptor = Descriptor.of(raw, media_type)
+        if self.has(descriptor):
+            self.freshen(descriptor)
+            return descriptor
+        with self.blobs.writer() as blob:
+            blob.write(raw)
+            blob.commit(descriptor.digest)
+        return descriptor
+
+    def writer(self) -> BlobWriter:
+        """Where a blob's bytes go that are not in memory."""
+        return self.blobs.writer()
+
+    def freshen(self, descriptor: Descriptor) -> None:
+        """Keep a blob that is about to be named from a gc that runs meanwhile."""
+        freshen(self.blobs.path(descriptor.digest))
+
+    def update_ref(self, name: str, descriptor: Descriptor, expected: Expected = ANY) -> None:
+        """Point `name` to `descriptor`, whose blobs must all be there. Raises RefConflict, NotFound."""
+        self.update_refs({name: (descriptor, expected)})
+
+    def update_refs(self, changes: Mapping[str, tuple[Descriptor, Expected]]) -> None:
+        """Point each name to its descriptor, all or none, under one lock."""
+        with files.failing_as("write", self.path):
+            self.refs.update(changes, self._complete)
+
+    def delete_ref(self, name: str, expected: Expected = ANY) -> None:
+        self.refs.delete(name, expected)
+
+    def _complete(self, root: Descriptor) -> None:
+        for descriptor in self.walk(root):
+            if not self.has(descriptor):
+                raise NotFound.blob(descriptor.digest, self.path)
+
+    # layers
+
+    def layer(self, diff_id: Digest, codec: str) -> Digest | None:
+        """The stored layer of `diff_id` as `codec` (codec and version) compresses it, if that is known."""
+        return layers.noted(self.blobs, diff_id, codec)
+
+    def note_layer(self, digest: Digest, diff_id: Digest, codec: str | None = None) -> None:
+        """Keep the diff ID of a layer, and, with `codec`, that it is what `codec` makes of that tar."""
+        facts.note(self.blobs.path(digest), facts.DIFF_ID, str(diff_id))
+        if codec is not None:
+            layers.note(self.blobs, diff_id, codec, digest)
+
+    def diff_id(self, digest: Digest) -> Digest | None:
+        """The diff ID of a layer, if it was noted for the file as it is."""
+        path = self.blobs.path(digest)
+        if facts.noted(path, facts.VERIFIED) != _state(path):
+            return None
+        text = facts.noted(path, facts.DIFF_ID)
+        return None if text is None else Digest.parse(text)
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.path)!r})"
+
+
+def _state(path: Path) -> str | None:
+    try:
+        return facts.verified_as(os.stat(path, follow_symlinks=False))
+    except OSError:
+        return None
+
+
+def is_layout(path: Path) -> bool:
+    """Whether `path` is the folder of a layout, by its marker."""
+    return (path / _MARKER).is_file()
+
+
+def nearest(start: Path) -> Path | None:
+    """The `.krust` of `start` or of the nearest folder above it that has one."""
+    return next((folder / FOLDER for folder in (start, *start.parents) if is_layout(folder / FOLDER)), None)
+
+
+__all__ = ["ANY", "FOLDER", "Expected", "Ref", "Store", "is_layout", "nearest"]
