@@ -1,62 +1,108 @@
 """copy: bring an image from where it is to where it should be. Children first, names last.
 
-A store and a repository of a registry are each both: push is a copy from store to repository, fetch the other way.
+A store and a repository of a registry are each a source and a sink: push is a copy from store to repository, fetch is
+the other way, and from registry to registry nothing touches the disk.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
-from typing import Protocol, Self
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 from plumbing.oci.descriptor import Descriptor
+from plumbing.oci.digest import Digest
+from plumbing.oci.exchange import Progress, Sink, Source, Stream
 from plumbing.oci.index import is_node
+from plumbing.store.walk import walk
+
+JOBS = 4
+"""Blobs that are moved at once."""
 
 
-class Stream(Protocol):
-    """Bytes that are verified while they are read: their end comes only if they were what the descriptor says."""
-
-    def read(self, size: int = -1, /) -> bytes: ...
-    def close(self) -> None: ...
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None: ...
-
-
-class Source(Protocol):
-    """Where blobs come from: a Store, or a Repository."""
-
-    def read(self, descriptor: Descriptor) -> bytes:
-        """A manifest or index, verified. Raises NotFound, DigestMismatch."""
-
-    def open_blob(self, descriptor: Descriptor) -> Stream:
-        """A blob from its first byte. Called again where it must be sent again."""
-
-
-class Sink(Protocol):
-    """Where blobs go: a Store, or a Repository."""
-
-    def complete(self, node: Descriptor) -> bool:
-        """Whether a manifest or index is there, and all below it."""
-
-    def take(self, descriptor: Descriptor, source: Source) -> None:
-        """Make a blob be there: nothing if it is, else mounted where that can be, else read from `source`."""
-
-    def take_node(self, descriptor: Descriptor, raw: bytes) -> None:
-        """Make a manifest or index be there, whose children are."""
-
-
-def copy(source: Source, sink: Sink, root: Descriptor, *, jobs: int = 4) -> None:
+def copy(source: Source, sink: Sink, root: Descriptor, *, jobs: int = JOBS, progress: Progress | None = None) -> None:
     """Make `root` and all below it be in `sink`. Nothing is named: that is the caller's, after this. Safe to repeat.
 
     jobs    blobs at once, the largest first
-    raises  what `source` and `sink` raise, the first of it; blobs that are there by then stay
+    raises  what `source` and `sink` raise, the first of it; what is there by then stays, and the next copy uses it
     """
+    if is_node(root.media_type) and sink.complete(root):
+        return
     nodes: dict[Descriptor, bytes] = {}
-    blobs: dict[str, Descriptor] = {}
-    _collect(source, sink, root, nodes, blobs)
-    _each(lambda blob: sink.take(blob, source), sorted(blobs.values(), key=lambda blob: -blob.size), jobs)
-    for node, raw in nodes.items():
-        sink.take_node(node, raw)
+
+    def read(node: Descriptor) -> bytes:
+        nodes[node] = source.read(node)
+        return nodes[node]
+
+    blobs: list[Descriptor] = [item for item in walk(root, read) if not is_node(item.media_type)]
+    blobs.sort(key=lambda blob: -blob.size)
+    if progress is not None:
+        progress.plan(blobs)
+        source = _Watched(source, progress)
+    _take_all(sink, blobs, source, jobs, progress)
+    for node in reversed(nodes):  # read from the root down, so written from the leaves up
+        sink.take_node(node, nodes[node])
+
+
+def _take_all(sink: Sink, blobs: list[Descriptor], source: Source, jobs: int, progress: Progress | None) -> None:
+    def take(blob: Descriptor) -> None:
+        sink.take(blob, source)
+        if progress is not None:
+            progress.done(blob)
+
+    if len(blobs) < 2 or jobs < 2:
+        for blob in blobs:
+            take(blob)
+        return
+    with ThreadPoolExecutor(jobs) as pool:
+        moves = [pool.submit(take, blob) for blob in blobs]
+        try:
+            wait(moves, return_when=FIRST_EXCEPTION)
+        finally:
+            for move in moves:
+                move.cancel()  # after a fault, or Ctrl-C, what has not begun does not begin
+        for move in moves:
+            if not move.cancelled():
+                move.result()
+
+
+class _Watched:
+    """A source whose blobs tell `progress` how far they were read."""
+
+    def __init__(self, source: Source, progress: Progress) -> None:
+        self._source = source
+        self._progress = progress
+        self._read: dict[Digest, int] = {}
+
+    def read(self, descriptor: Descriptor) -> bytes:
+        return self._source.read(descriptor)
+
+    def open_blob(self, descriptor: Descriptor) -> Stream:
+        again = self._read.pop(descriptor.digest, 0)
+        if again:
+            self._progress.advance(descriptor, -again)
+        return _WatchedStream(self._source.open_blob(descriptor), descriptor, self)
+
+    def advance(self, descriptor: Descriptor, count: int) -> None:
+        self._read[descriptor.digest] = self._read.get(descriptor.digest, 0) + count
+        self._progress.advance(descriptor, count)
+
+
+class _WatchedStream:
+    def __init__(self, stream: Stream, descriptor: Descriptor, watched: _Watched) -> None:
+        self._stream = stream
+        self._descriptor = descriptor
+        self._watched = watched
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._stream.read(size)
+        if data:
+            self._watched.advance(self._descriptor, len(data))
+        return data
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def __enter__(self) -> _WatchedStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

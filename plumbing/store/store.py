@@ -11,12 +11,15 @@ from plumbing.errors import DigestMismatch, Malformed, NotFound, StoreError
 from plumbing.oci import document, mediatype
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
+from plumbing.oci.exchange import Source
 from plumbing.oci.index import Index, sniff
 from plumbing.oci.manifest import Manifest
 from plumbing.store import facts, files, layers, lock, refs
 from plumbing.store.blobs import BlobReader, Blobs, BlobWriter, freshen
 from plumbing.store.refs import ANY, Expected, Ref, Refs
 from plumbing.store.walk import parse, walk
+
+_CHUNK = 1 << 20
 
 FOLDER = ".krust"
 """The name of a project's store."""
@@ -161,6 +164,29 @@ class Store:
         for descriptor in self.walk(root):
             if not self.has(descriptor):
                 raise NotFound.blob(descriptor.digest, self.path)
+
+    # as an end of a copy: plumbing/oci/exchange.py
+
+    def complete(self, node: Descriptor) -> bool:
+        """Whether `node` and all below it are there: a node alone says nothing, another may have deleted its children."""
+        try:
+            return all(self.has(descriptor) for descriptor in self.walk(node))
+        except (NotFound, DigestMismatch):
+            return False
+
+    def take(self, blob: Descriptor, source: Source) -> None:
+        """Make `blob` be there. Raises DigestMismatch where `source` gives other bytes; nothing is kept then."""
+        if self.has(blob):
+            self.freshen(blob)
+            return
+        with source.open_blob(blob) as stream, self.blobs.writer() as writer:
+            writer.hash_with(blob.digest)
+            while data := stream.read(_CHUNK):
+                writer.write(data)
+            writer.commit(blob.digest, blob.size)
+
+    def take_node(self, node: Descriptor, raw: bytes) -> None:
+        self.put(raw, node.media_type)
 
     # layers
 

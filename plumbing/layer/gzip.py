@@ -1,0 +1,104 @@
+"""gzip: one member, compressed in independent blocks by a few threads. RFC 1952; RFC 1951 for the blocks."""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from io import RawIOBase
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from plumbing.errors import Malformed
+from plumbing.layer.sink import Sink
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+BLOCK = 1 << 20
+"""Bytes of input in a block: what the compressed bytes depend on, so that it is part of `codec_id`."""
+LEVEL = 2
+LEVELS = range(4)
+
+# RFC 1952, 2.3: deflate, no flags, no time, no extra flags, an unknown system: nothing about this machine
+_HEADER = b"\x1f\x8b\x08\x00" + bytes(4) + b"\x00\xff"
+_RAW_DEFLATE = -15
+
+
+def version() -> str:
+    import isal
+
+    return f"isal-{isal.__version__}"
+
+
+class GzipWriter:
+    """Blocks know nothing of each other, and are cut every `BLOCK` bytes: threads and write sizes change no byte."""
+
+    def __init__(self, out: Sink, *, level: int, threads: int) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        self._out = out
+        self._level = level
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="gzip")
+        self._waiting: deque[tuple[Future[tuple[list[bytes], int]], int]] = deque()
+        self._most = 2 * threads  # no thread waits for the caller, who hashes meanwhile; and a bound for the memory
+        self._block = bytearray()
+        self._crc = 0
+        self._size = 0
+        out.write(_HEADER)
+
+    def write(self, data: memoryview | bytes, /) -> int:
+        view = memoryview(data)
+        while view:
+            room = BLOCK - len(self._block)
+            self._block += view[:room]
+            view = view[room:]
+            if len(self._block) == BLOCK:
+                self._submit(final=False)
+        return len(data)
+
+    def finish(self) -> None:
+        self._submit(final=True)
+        while self._waiting:
+            self._join()
+        self._out.write(struct.pack("<II", self._crc, self._size & 0xFFFFFFFF))
+
+    def release(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def _submit(self, *, final: bool) -> None:
+        block, self._block = self._block, bytearray()
+        self._waiting.append((self._pool.submit(_deflate, block, self._level, final), len(block)))
+        if len(self._waiting) > self._most:
+            self._join()
+
+    def _join(self) -> None:
+        """Write the oldest block."""
+        from isal.isal_zlib import crc32_combine
+
+        future, size = self._waiting.popleft()
+        pieces, crc = future.result()
+        for piece in pieces:
+            self._out.write(piece)
+        self._crc = crc32_combine(self._crc, crc, size)
+        self._size += size
+
+
+def _deflate(block: bytearray, level: int, final: bool) -> tuple[list[bytes], int]:
+    """The block as deflate, ended at a byte's edge, and its CRC-32."""
+    from isal import isal_zlib
+
+    deflate = isal_zlib.compressobj(level, isal_zlib.DEFLATED, _RAW_DEFLATE)
+    pieces = [deflate.compress(block), deflate.flush(isal_zlib.Z_FINISH if final else isal_zlib.Z_FULL_FLUSH)]
+    return pieces, isal_zlib.crc32(block)
+
+
+class GzipReader(RawIOBase):
+    """The plain bytes of all members. Reads raise Malformed for what is damaged, cut short or no gzip."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        from gzip import BadGzipFile
+
+        from isal import igzip, isal_zlib
+
+        self._stream = stream
+        self._empty = True
+        self._plain = igzip.IGzipFile(fileobj=self, mode="rb")

@@ -1,0 +1,39 @@
+"""Sinks: where bytes go, on their way out of this package."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Protocol
+
+from plumbing.oci.digest import Digest
+
+
+class Sink(Protocol):
+    """A file, a compressor, a temporary blob. A write takes all it is given, and keeps no hold of it."""
+
+    def write(self, data: memoryview | bytes, /) -> object: ...
+
+
+class Hashed:
+    """Passes on what it is given; knows how many bytes that were, and their digest."""
+
+    def __init__(self, out: Sink) -> None:
+        self._out = out
+        self._hasher = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: memoryview | bytes, /) -> int:
+        self._out.write(data)
+        self._hasher.update(data)
+        self.size += len(data)
+        return len(data)
+
+    def digest(self) -> Digest:
+        return Digest.ending(self._hasher)
+
+
+class Nowhere:
+    """For those who want a digest and nothing written."""
+
+    def write(self, data: memoryview | bytes, /) -> int:
+        return len(data)
