@@ -64,7 +64,7 @@ class Entry:
         if self.target is not None and ("\0" in self.target or not _is_utf8(self.target)):
             raise Malformed("symlink target", self.target, expected="UTF-8 without a zero byte", where=self.path)
         if isinstance(self.source, bytes) and len(self.source) != self.size:
-            raise Malformed("size", self.size, expected=f"the {len(self.source)} bytes of the contents", where=self.path)
+            raise Malformed("size", self.size, expected=f"{len(self.source)}, the length of the contents")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +104,8 @@ def collect(sources: Iterable[Source], *, exclude: Collection[str] = (), present
             into = implied if weak else asked
             before = into.setdefault(entry.path, entry)
             if before is not entry and not weak and not _same(before, entry):
-                raise SourceError(f"cannot write '/{entry.path}' twice: {_origin(before)} and {_origin(entry)}; leave one out")
+                two = f"{_origin(before)} and {_origin(entry)}"
+                raise SourceError(f"cannot write '/{entry.path}' twice: {two} differ; leave one out")
     for path in [*asked, *implied]:
         for parent in parents(path):
             implied.setdefault(parent, Entry(path=parent, kind="directory", mode=_DIRECTORY_MODE))
@@ -137,11 +138,11 @@ def unreadable(path: Path | str, error: OSError) -> SourceError:
 
 
 def contents(entry: Entry) -> BinaryIO:
-    """A file's contents, unbuffered, to be closed by the caller. Raises SourceError, also if it is another file by now."""
+    """A file's contents, unbuffered; the caller closes. Raises SourceError, also for a size that is not the entry's."""
     if not isinstance(entry.source, Path):
         return BytesIO(entry.source or b"")
     try:
-        file = open(entry.source, "rb", buffering=0, opener=_open)
+        file = open(entry.source, "rb", buffering=0, opener=_open)  # noqa: SIM115 - the caller closes
     except OSError as error:
         raise unreadable(entry.source, error) from error
     status = os.fstat(file.fileno())
@@ -153,7 +154,8 @@ def contents(entry: Entry) -> BinaryIO:
 
 def changed(entry: Entry) -> SourceError:
     """What to say of a file whose size is no longer that of its entry."""
-    return SourceError(f"cannot read '{entry.source}': it changed while it was read; wait until it is written, then try again")
+    said = "it changed while it was read; wait for what writes it, then try again"
+    return SourceError(f"cannot read {_origin(entry)}: {said}")
 
 
 def _entries_of(source: Source, exclude: Collection[str]) -> Iterator[Entry]:
@@ -194,7 +196,7 @@ def _tree(source: Source, root: Path, dest: str, exclude: Collection[str]) -> It
             local = root / relative
             try:
                 status = item.stat(follow_symlinks=False)
-                target = os.readlink(local) if stat.S_ISLNK(status.st_mode) else None
+                target = str(local.readlink()) if stat.S_ISLNK(status.st_mode) else None
             except OSError as error:
                 raise unreadable(local, error) from error
             if target is not None:

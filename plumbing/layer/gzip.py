@@ -99,6 +99,35 @@ class GzipReader(RawIOBase):
 
         from isal import igzip, isal_zlib
 
+        self._faults: Any = (BadGzipFile, EOFError, isal_zlib.error)
+        self._plain: Any = igzip.IGzipFile(fileobj=_Started(stream), mode="rb")  # type: ignore[no-untyped-call]
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        try:
+            data = self._plain.read(len(buffer))
+        except self._faults as error:
+            raise Malformed("gzip stream", error, expected="whole and undamaged data") from error
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class _Started(RawIOBase):
+    """An empty stream is no gzip, though isal takes it for no members."""
+
+    def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._empty = True
-        self._plain = igzip.IGzipFile(fileobj=self, mode="rb")
+        self._started = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        data = self._stream.read(len(buffer))
+        if not data and not self._started:
+            raise EOFError("it is empty")
+        self._started = True
+        buffer[: len(data)] = data
+        return len(data)

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from plumbing.layer.codec import MEDIA_TYPES, Codec, Output, compressor, decompressed
+from plumbing.layer.codec import MEDIA_TYPES, Codec, compressor, decompressed
 from plumbing.layer.entries import Entry
+from plumbing.layer.sink import Hashed, Sink
 from plumbing.layer.tar import write_tar
 from plumbing.oci.digest import Digest
 
@@ -30,7 +31,7 @@ def write_layer(
     *,
     mtime: int,
     codec: Codec,
-    out: Output,
+    out: Sink,
     level: int | None = None,
     threads: int | None = None,
 ) -> Layer:
@@ -41,7 +42,7 @@ def write_layer(
     out             left open; after an exception, what it holds is no layer
     raises          as `write_tar` and `compressor`; and what `out.write` raises
     """
-    blob = _Hashed(out)
+    blob = Hashed(out)
     with compressor(codec, blob, level=level, threads=threads) as plain:
         diff_id = write_tar(entries, mtime=mtime, out=plain)
     return Layer(diff_id=diff_id, digest=blob.digest(), size=blob.size, media_type=MEDIA_TYPES[codec])
@@ -55,20 +56,3 @@ def layer_diff_id(codec: Codec, stream: BinaryIO, *, limit: int | None = None) -
         while count := plain.readinto(chunk):
             hasher.update(chunk[:count])
     return Digest.ending(hasher)
-
-
-class _Hashed:
-    def __init__(self, out: Output) -> None:
-        self._out = out
-        self._hasher = hashlib.sha256()
-        self.size = 0
-
-    def write(self, data: memoryview | bytes, /) -> int:
-        self._out.write(data)
-        self._hasher.update(data)
-        count = memoryview(data).nbytes
-        self.size += count
-        return count
-
-    def digest(self) -> Digest:
-        return Digest.ending(self._hasher)

@@ -1,15 +1,16 @@
-"""tar: entries in, one deterministic archive out. POSIX.1-2008, pax(1) "ustar Interchange Format", "pax Header Block"."""
+"""tar: entries in, one deterministic archive out. POSIX.1-2008, pax(1): ustar format, pax header block."""
 
 from __future__ import annotations
 
 import hashlib
 import struct
 from collections.abc import Iterable
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from plumbing.errors import Malformed
 from plumbing.layer.capability import ATTRIBUTE
 from plumbing.layer.entries import Entry, changed, contents, unreadable
+from plumbing.layer.sink import Nowhere, Sink
 from plumbing.oci.digest import Digest
 
 BLOCK = 512
@@ -24,20 +25,14 @@ _OCTAL_7, _OCTAL_11 = 8**7, 8**11  # the first number that does not fit into a f
 _CHUNK = 1 << 20
 
 
-class Sink(Protocol):
-    """Where an archive goes: a file, a compressor. A write takes all it is given, and keeps no hold of the view."""
-
-    def write(self, data: memoryview, /) -> object: ...
-
-
 def write_tar(entries: Iterable[Entry], *, mtime: int, out: Sink) -> Digest:
     """Write `entries` as one tar (USTAR, PAX where a field needs it); return its diff ID. Constant memory.
 
     entries  sorted by path, none twice
     mtime    seconds since 1970-01-01 UTC, for every entry; SOURCE_DATE_EPOCH is the caller's to read
     out      left open; receives a multiple of 512 bytes
-    raises   Malformed for a path out of order, SourceError for a file that cannot be read or is no longer as long as its
-             entry says; what `out` holds is then no archive
+    raises   Malformed for a path out of order, SourceError for a file that cannot be read, or has another size than its
+             entry; what `out` holds is then no archive
     source   image-spec 1.1: layer.md "Distributable Format", config.md "Layer DiffID"
     """
     blocks = _Blocks(out)
@@ -55,7 +50,7 @@ def write_tar(entries: Iterable[Entry], *, mtime: int, out: Sink) -> Digest:
 
 def diff_id_of(entries: Iterable[Entry], *, mtime: int) -> Digest:
     """The digest that `write_tar` would return, with nothing written; as fast as the files can be read and hashed."""
-    return write_tar(entries, mtime=mtime, out=_Nowhere())
+    return write_tar(entries, mtime=mtime, out=Nowhere())
 
 
 def headers(entry: Entry, mtime: int) -> bytes:
@@ -68,9 +63,8 @@ def headers(entry: Entry, mtime: int) -> bytes:
         pax["path"] = path.encode()
     if len(target) > _NAME or not target.isascii():
         pax["linkpath"] = target.encode()
-    for field, number, limit in (("uid", entry.uid, _OCTAL_7), ("gid", entry.gid, _OCTAL_7), ("size", entry.size, _OCTAL_11)):
-        if number >= limit:
-            pax[field] = b"%d" % number
+    numbers = (("uid", entry.uid, _OCTAL_7), ("gid", entry.gid, _OCTAL_7), ("size", entry.size, _OCTAL_11))
+    pax |= {field: b"%d" % number for field, number, limit in numbers if number >= limit}
     if not 0 <= mtime < _OCTAL_11:
         pax["mtime"] = b"%d" % mtime
     if entry.capability is not None:
@@ -209,8 +203,3 @@ class _Blocks:
         self._hasher.update(chunk)
         self._out.write(chunk)
         self._used = 0
-
-
-class _Nowhere:
-    def write(self, data: memoryview, /) -> None:
-        pass

@@ -1,12 +1,19 @@
-"""The frames of a zstd stream, walked without decompressing: the decompressor takes a cut stream for a whole one.
-
-RFC 8878, section 3.1.
-"""
+"""zstd: one frame, in jobs of one size by a few threads; and what tells a cut stream from a whole one. RFC 8878."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import BinaryIO
+from io import RawIOBase
+from typing import Any, BinaryIO, cast
+
+from plumbing.errors import Malformed
+from plumbing.layer.sink import Sink
+
+JOB = 2 << 20
+"""Bytes of input in a job: what the compressed bytes depend on, so that it is part of `codec_id`."""
+LEVEL = 3
+LEVELS = range(1, 20)
+_WINDOW = 128 << 20  # the most that zstd's own command takes unasked
 
 _SKIPPABLE = range(0x184D2A50, 0x184D2A60)
 _START = 5  # the magic number, and the first byte after it
@@ -15,7 +22,62 @@ _RLE = 1
 _CHECKSUM = 4
 
 
-class Frames:
+def version() -> str:
+    import zstandard
+
+    return f"zstd-{'.'.join(map(str, zstandard.ZSTD_VERSION))}"
+
+
+class ZstdWriter:
+    """libzstd cuts its jobs at fixed places if it has threads, be it one or many; without any it makes other bytes."""
+
+    def __init__(self, out: Sink, *, level: int, threads: int) -> None:
+        import zstandard
+
+        parameters = zstandard.ZstdCompressionParameters.from_level(
+            level, threads=threads, job_size=JOB, write_checksum=True
+        )
+        compressor = zstandard.ZstdCompressor(compression_params=parameters)
+        self._writer = compressor.stream_writer(cast(BinaryIO, out), closefd=False)
+
+    def write(self, data: memoryview | bytes, /) -> int:
+        self._writer.write(data)
+        return len(data)
+
+    def finish(self) -> None:
+        import zstandard
+
+        self._writer.flush(zstandard.FLUSH_FRAME)
+
+    def release(self) -> None:
+        pass
+
+
+class ZstdReader(RawIOBase):
+    """The plain bytes of all frames. Reads raise Malformed for what is damaged, cut short or no zstd."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        import zstandard
+
+        self._fault = zstandard.ZstdError
+        self._frames = _Frames(stream)
+        decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
+        self._plain = decompressor.stream_reader(cast(BinaryIO, self._frames), read_across_frames=True, closefd=False)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        try:
+            count = self._plain.readinto(buffer)
+        except self._fault as error:
+            raise Malformed("zstd stream", error, expected="whole and undamaged data") from error
+        if not count and not self._frames.whole:
+            raise Malformed("zstd stream", "cut short", expected="whole and undamaged data")
+        return count
+
+
+class _Frames:
     """Reads from `stream`, and knows whether all that was read is whole frames, one at least."""
 
     def __init__(self, stream: BinaryIO) -> None:
