@@ -26,20 +26,21 @@ def copy(source: Source, sink: Sink, root: Descriptor, *, jobs: int = JOBS, prog
     """
     if is_node(root.media_type) and sink.complete(root):
         return
-    nodes: dict[Descriptor, bytes] = {}
+    raws: dict[Digest, bytes] = {}
 
     def read(node: Descriptor) -> bytes:
-        nodes[node] = source.read(node)
-        return nodes[node]
+        raws[node.digest] = source.read(node)
+        return raws[node.digest]
 
-    blobs: list[Descriptor] = [item for item in walk(root, read) if not is_node(item.media_type)]
-    blobs.sort(key=lambda blob: -blob.size)
+    everything = list(walk(root, read))
+    nodes = [item for item in everything if is_node(item.media_type)]
+    blobs = sorted((item for item in everything if not is_node(item.media_type)), key=lambda blob: -blob.size)
     if progress is not None:
         progress.plan(blobs)
         source = _Watched(source, progress)
     _take_all(sink, blobs, source, jobs, progress)
-    for node in reversed(nodes):  # read from the root down, so written from the leaves up
-        sink.take_node(node, nodes[node])
+    for node in nodes:
+        sink.take_node(node, raws[node.digest])
 
 
 def _take_all(sink: Sink, blobs: list[Descriptor], source: Source, jobs: int, progress: Progress | None) -> None:
