@@ -1,0 +1,87 @@
+"""Toolchain: the cargo and rustc that a person has chosen, and what rustc says of itself."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from krust.cargo.process import output
+from krust.errors import CargoError, ToolchainError
+
+_HOW = "install Rust (https://rustup.rs), or set CARGO and RUSTC"
+_LINE = re.compile(r"^(release|commit-hash|host): (\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toolchain:
+    """`cargo` and `rustc` are run as they were found: rustup's proxies stay proxies. `commit` is None where unknown."""
+
+    cargo: Path
+    rustc: Path
+    release: str
+    commit: str | None
+    host: str
+    sysroot: Path
+
+    @property
+    def source(self) -> Path:
+        """Where the source of the standard library is, if it is installed."""
+        return self.sysroot / "lib/rustlib/src/rust"
+
+    def libraries(self, triple: str) -> Path:
+        """The folder of the standard library of `triple`, if it is installed."""
+        return self.sysroot / "lib/rustlib" / triple / "lib"
+
+    def has(self, triple: str) -> bool:
+        return any(self.libraries(triple).glob("libstd-*.rlib"))
+
+    def anywhere(self) -> dict[str, str]:
+        """Variables that make `cargo` and `rustc` these ones in any directory, also where they are rustup's proxies."""
+        return {"CARGO": str(self.cargo), "RUSTC": str(self.rustc), "RUSTUP_TOOLCHAIN": str(self.sysroot)}
+
+    def __str__(self) -> str:
+        return f"rustc {self.release} in {self.sysroot}"
+
+
+def find(directory: Path, *, env: Mapping[str, str]) -> Toolchain:
+    """The toolchain that counts in `directory`: CARGO and RUSTC of `env`, else those on its PATH.
+
+    raises  ToolchainError where there is none, or none that works; rustc has said why on stderr then
+    """
+    if not directory.is_dir():
+        raise ToolchainError(f"cannot run cargo in '{directory}': no such directory")
+    cargo, rustc = _tool("cargo", env), _tool("rustc", env)
+    failure = f"cannot use '{rustc}': it does not tell its version; {_HOW}"
+    # Both are asked anew each time, 25 ms: rust-toolchain.toml, overrides, updates may have changed the answers.
+    facts = dict(_LINE.findall(_ask(rustc, "-vV", directory, env, failure)))
+    sysroot = _ask(rustc, "--print=sysroot", directory, env, failure).strip()
+    if not (sysroot and "release" in facts and "host" in facts):
+        raise ToolchainError(failure)
+    return Toolchain(
+        cargo=cargo,
+        rustc=rustc,
+        release=facts["release"],
+        commit=facts.get("commit-hash") if facts.get("commit-hash") != "unknown" else None,
+        host=facts["host"],
+        sysroot=Path(sysroot),
+    )
+
+
+def _tool(name: str, env: Mapping[str, str]) -> Path:
+    variable = name.upper()
+    chosen = env.get(variable)
+    if found := shutil.which(chosen or name, path=env.get("PATH", "")):
+        return Path(found).absolute()
+    if chosen:
+        raise ToolchainError(f"cannot find '{chosen}', which {variable} names; correct it or unset it")
+    raise ToolchainError(f"cannot find '{name}' on PATH; {_HOW}")
+
+
+def _ask(rustc: Path, question: str, directory: Path, env: Mapping[str, str], failure: str) -> str:
+    try:
+        return output([rustc, question], cwd=directory, env=env, failure=failure)
+    except CargoError as error:
+        raise ToolchainError(str(error)) from error

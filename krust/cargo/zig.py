@@ -1,0 +1,135 @@
+"""zig as linker and C compiler: the environment that cargo-zigbuild gives cargo, taken once and kept.
+
+cargo-zigbuild needs 0.2 s to start zig, look at it and write wrapper scripts, each time, and then only runs cargo
+with variables that name them (linker, CC, CXX, AR, RANLIB, bindgen, CMake). So krust lets it run a stand-in for cargo
+that writes down its environment, once per (compiler, versions, target), and calls cargo itself from then on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import sysconfig
+from collections.abc import Mapping
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from krust.cargo.lock import locked
+from krust.cargo.process import run
+from krust.cargo.targets import Target
+from krust.cargo.toolchain import Toolchain
+from krust.errors import ToolchainError
+
+_FORM = 1
+"""Goes up when what is kept, or how cargo-zigbuild is called, changes."""
+
+_STAND_IN = '#!/bin/sh\nexec env -0 > "$KRUST_STAND_IN_OUTPUT"\n'
+
+_LENT = ("PATH", "HOME", "TMPDIR", "RUSTUP_HOME", "CARGO_HOME", "SDKROOT", "DEVELOPER_DIR")
+"""Variables of the user that cargo-zigbuild is given; no more, as it leaves alone what is set."""
+
+_NOISE = ("KRUST_STAND_IN_OUTPUT", "CARGO", "PWD", "OLDPWD", "SHLVL", "_")
+"""Ours and the shell's, which are no answer of cargo-zigbuild's."""
+
+_INSTALL = "install krust again, with its dependencies: pip install --force-reinstall ziglang cargo-zigbuild"
+
+
+def environment(toolchain: Toolchain, target: Target, *, env: Mapping[str, str], cache: Path) -> dict[str, str]:
+    """Variables that make cargo link and compile C for `target` by zig; to be put below those of the user.
+
+    cache   krust's own; cargo-zigbuild's wrapper scripts are kept in it, and named in the variables
+    raises  ToolchainError if zig or cargo-zigbuild is missing from krust's Python environment, or fails
+    """
+    zigbuild, zig = _zigbuild(), _zig()
+    folder = cache / "zig" / _key(toolchain, target, zigbuild, zig)
+    kept = folder / "environment.json"
+    if (variables := _read(kept)) is not None:
+        return variables
+    with locked(folder.with_suffix(".lock")):
+        if (variables := _read(kept)) is not None:  # another krust was faster
+            return variables
+        folder.mkdir(exist_ok=True)
+        variables = _record(toolchain, target, zigbuild, zig, env, folder)
+        fresh = kept.with_suffix(f".{os.getpid()}")
+        fresh.write_text(json.dumps(variables, indent=1))
+        fresh.replace(kept)
+    return variables
+
+
+def _read(kept: Path) -> dict[str, str] | None:
+    """What was kept, if every file that it names is still there."""
+    try:
+        variables = json.loads(kept.read_text())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    if not isinstance(variables, dict):
+        return None
+    inside = [value for value in variables.values() if value.startswith(f"{kept.parent}{os.sep}")]
+    return variables if inside and all(Path(path).exists() for path in inside) else None
+
+
+def _record(
+    toolchain: Toolchain, target: Target, zigbuild: Path, zig: Path, env: Mapping[str, str], folder: Path
+) -> dict[str, str]:
+    given = {
+        **{name: env[name] for name in _LENT if name in env},
+        "CARGO_ZIGBUILD_CACHE_DIR": str(folder),
+        "CARGO_ZIGBUILD_ZIG_PATH": str(zig),
+        **toolchain.anywhere(),
+    }
+    with TemporaryDirectory(prefix="krust-") as name:
+        scratch = Path(name)
+        recorded, stand_in = scratch / "environment", scratch / "cargo"
+        stand_in.write_text(_STAND_IN)
+        stand_in.chmod(0o755)
+        # It asks cargo nothing when the target is named, but it does look for a manifest.
+        (scratch / "src").mkdir()
+        (scratch / "src/main.rs").write_text("fn main() {}\n")
+        (scratch / "Cargo.toml").write_text('[package]\nname = "scratch"\nversion = "0.0.0"\nedition = "2021"\n')
+        run(
+            [zigbuild, "zigbuild", "--target", target.triple],
+            cwd=scratch,
+            env={**given, "CARGO": str(stand_in), "KRUST_STAND_IN_OUTPUT": str(recorded)},
+            failure=f"cannot prepare zig for '{target}': cargo-zigbuild failed; {_INSTALL}",
+            line=lambda _: None,
+        )
+        pairs = [pair.partition("=") for pair in recorded.read_text().split("\0") if pair]
+    ours = {*_NOISE, *(name for name in given if not name.startswith("CARGO_ZIGBUILD_"))}
+    return {name: value for name, _, value in sorted(pairs) if name not in ours}
+
+
+def _key(toolchain: Toolchain, target: Target, zigbuild: Path, zig: Path) -> str:
+    parts = [_FORM, target.triple, toolchain.release, *_identity(zigbuild), *_identity(zig)]
+    return f"{target.triple}-{sha256(json.dumps(parts).encode()).hexdigest()[:16]}"
+
+
+def _identity(program: Path) -> tuple[str, int, int]:
+    """Another version, or an environment that has moved, is another file; reading versions would take 20 ms."""
+    status = program.stat()
+    return str(program), status.st_size, status.st_mtime_ns
+
+
+def _zigbuild() -> Path:
+    for folder in (sysconfig.get_path("scripts"), Path(sys.executable).parent):
+        if (program := Path(folder) / "cargo-zigbuild").is_file():
+            return program
+    from importlib.metadata import PackageNotFoundError, files
+
+    try:
+        for file in files("cargo-zigbuild") or ():
+            if file.name == "cargo-zigbuild" and (program := Path(str(file.locate())).resolve()).is_file():
+                return program
+    except PackageNotFoundError:
+        pass
+    raise ToolchainError(f"cannot find 'cargo-zigbuild' in the Python environment of krust; {_INSTALL}")
+
+
+def _zig() -> Path:
+    spec = find_spec("ziglang")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        if (program := Path(folder) / "zig").is_file():
+            return program
+    raise ToolchainError(f"cannot find 'ziglang' in the Python environment of krust; {_INSTALL}")
