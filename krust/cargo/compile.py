@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from krust.cargo import elf, rustflags, std, zig
+from krust.cargo.messages import FORMAT, Artifact, is_message
 from krust.cargo.metadata import BinaryTarget, Kind, Package, Project
 from krust.cargo.process import run
 from krust.cargo.targets import Target, target_of
@@ -67,7 +66,7 @@ def build(
     """
     _check(cargo_args)
     targets = [target_of(platform) for platform in platforms]
-    built: dict[tuple[str, Kind, str, Target], Path] = {}
+    built: dict[tuple[str, str, str, Target], Path] = {}
     for call in _calls(toolchain, project, targets, cargo_args, env, cache, say):
         built |= _run(toolchain, project, binaries, call, profile, cargo_args, env, cache, say)
     found = []
@@ -119,7 +118,7 @@ def _run(
     env: Mapping[str, str],
     cache: Path,
     say: Callable[[str], None],
-) -> dict[tuple[str, Kind, str, Target], Path]:
+) -> dict[tuple[str, str, str, Target], Path]:
     linkers: dict[str, str] = {}
     for target in call.targets:
         linkers |= zig.environment(toolchain, target, env=env, cache=cache)
@@ -128,19 +127,21 @@ def _run(
     command += [f"--target={target}" for target in call.targets]
     command += [f"--package={id}" for id in dict.fromkeys(each.package.id for each in binaries)]
     command += [f"--{each.kind}={each.name}" for each in binaries]
-    built: dict[tuple[str, Kind, str, Target], Path] = {}
+    built: dict[tuple[str, str, str, Target], Path] = {}
 
     def line(text: str) -> None:
-        if (message := _message(text)) is None:
-            say(text.rstrip("\n"))  # a build script's words, with -vv
-        elif (path := message.get("executable")) and message.get("reason") == "compiler-artifact":
-            target = _target(Path(path), call.targets)
-            for kind in message["target"]["kind"]:
-                built[message["package_id"], kind, message["target"]["name"], target] = Path(path)
+        nonlocal built
+        if not is_message(text):
+            say(text.rstrip("\n"))
+        elif (artifact := Artifact.parse(text)) and artifact.executable:
+            target = _target(artifact.executable, call.targets)
+            built |= {
+                (artifact.package_id, kind, artifact.name, target): artifact.executable for kind in artifact.kinds
+            }
 
     names = ", ".join(each.name for each in binaries)
     run(
-        [*command, "--message-format=json-render-diagnostics", *cargo_args],
+        [*command, FORMAT, *cargo_args],
         cwd=project.directory,
         # What the user has set stays: someone who names a linker or a C compiler means it.
         env={**linkers, **env, "CARGO_ENCODED_RUSTFLAGS": rustflags.encode(call.flags)},
@@ -148,14 +149,6 @@ def _run(
         line=line,
     )
     return built
-
-
-def _message(text: str) -> dict[str, Any] | None:
-    try:
-        message = json.loads(text) if text.startswith("{") else None
-    except ValueError:
-        return None
-    return message if isinstance(message, dict) else None
 
 
 def _target(path: Path, targets: Sequence[Target]) -> Target:

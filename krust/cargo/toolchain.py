@@ -17,10 +17,16 @@ _LINE = re.compile(r"^(release|commit-hash|host): (\S+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toolchain:
-    """`cargo` and `rustc` are run as they were found: rustup's proxies stay proxies. `commit` is None where unknown."""
+    """`cargo` and `rustc` are run as they were found: rustup's proxies stay proxies.
+
+    version  the line that `rustc --version` prints, which tells compilers apart
+    release  the number in it
+    commit   of Rust's repository; None for a compiler that does not know
+    """
 
     cargo: Path
     rustc: Path
+    version: str
     release: str
     commit: str | None
     host: str
@@ -56,13 +62,15 @@ def find(directory: Path, *, env: Mapping[str, str]) -> Toolchain:
     cargo, rustc = _tool("cargo", env), _tool("rustc", env)
     failure = f"cannot use '{rustc}': it does not tell its version; {_HOW}"
     # Both are asked anew each time, 25 ms: rust-toolchain.toml, overrides, updates may have changed the answers.
-    facts = dict(_LINE.findall(_ask(rustc, "-vV", directory, env, failure)))
+    version = _ask(rustc, "-vV", directory, env, failure)
+    facts = dict(_LINE.findall(version))
     sysroot = _ask(rustc, "--print=sysroot", directory, env, failure).strip()
     if not (sysroot and "release" in facts and "host" in facts):
         raise ToolchainError(failure)
     return Toolchain(
         cargo=cargo,
         rustc=rustc,
+        version=version.partition("\n")[0],
         release=facts["release"],
         commit=facts.get("commit-hash") if facts.get("commit-hash") != "unknown" else None,
         host=facts["host"],

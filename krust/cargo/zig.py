@@ -48,7 +48,7 @@ def environment(toolchain: Toolchain, target: Target, *, env: Mapping[str, str],
     kept = folder / "environment.json"
     if (variables := _read(kept)) is not None:
         return variables
-    with locked(folder.with_suffix(".lock")):
+    with locked(folder.with_name(f"{folder.name}.lock")):
         if (variables := _read(kept)) is not None:  # another krust was faster
             return variables
         folder.mkdir(exist_ok=True)
