@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.tools import run
+from tests.tools import KRUST, run
 
 _SLOW = {"asyncio", "httpx", "isal", "rich", "starlette", "uvicorn", "yaml", "ziglang", "zstandard"}
 
@@ -51,3 +52,16 @@ def test_a_small_command_imports_nothing_large(command: str, layout: Path) -> No
     modules = done.stderr.decode().rpartition("MODULES")[2].split()
     assert "krust.cli" in modules
     assert not _SLOW & set(modules)
+
+
+@pytest.mark.alone
+def test_a_small_command_takes_no_longer_than_five_starts_of_python(layout: Path) -> None:
+    def seconds(*argv: str | Path) -> float:
+        begun = time.perf_counter()
+        run(*argv, env={"KRUST_STORE": str(layout)})
+        return time.perf_counter() - begun
+
+    # In turns, and the best of each: what else the machine does can only add.
+    rounds = [(seconds(sys.executable, "-c", "pass"), seconds(KRUST, "cat-manifest", "it")) for _ in range(15)]
+    python, krust = (min(column) for column in zip(*rounds, strict=True))
+    assert krust <= 5 * python, f"{krust * 1000:.0f} ms against {python * 1000:.0f} ms"
