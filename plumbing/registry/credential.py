@@ -6,10 +6,14 @@ import re
 from dataclasses import dataclass, field
 from typing import Self
 
-from plumbing.errors import Malformed
+from plumbing.errors import Malformed, PlumbingError
 
 _TOKEN = re.compile(r"[!-~]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class CredentialError(PlumbingError):
+    """A credential cannot be read, kept or forgotten: a helper that fails, a file that cannot be written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
