@@ -1,7 +1,9 @@
 """Which stored layer holds a given tar: so that what was compressed once is not compressed again.
 
-`layers/CODEC/sha256-HEX` is a symbolic link to the blob of the layer with that diff ID. As the attributes on blobs,
-these links are hints: a dangling one is no harm, and gc clears it away. docs/decisions/0001-layers-by-diff-id.md
+`layers/CODEC/SIZE/sha256-HEX` is a symbolic link to the blob of the layer with that diff ID, whose files have SIZE bytes
+in all. As the attributes on blobs, these links are hints: a dangling one is no harm, and gc clears it away. The size
+comes first because it is known before anything is read: where no layer has it, nothing need be hashed to know that the
+tar is new. docs/decisions/0001-layers-by-diff-id.md
 """
 
 from __future__ import annotations
@@ -18,19 +20,24 @@ from plumbing.store.blobs import Blobs, freshen
 FOLDER = "layers"
 
 
-def note(blobs: Blobs, diff_id: Digest, codec: str, digest: Digest) -> None:
+def any_of(blobs: Blobs, codec: str, size: int) -> bool:
+    """Whether some layer with files of `size` bytes was noted for `codec`."""
+    return _folder(blobs.root, codec, size).is_dir()
+
+
+def note(blobs: Blobs, diff_id: Digest, codec: str, size: int, digest: Digest) -> None:
     """Remember that `digest` is the layer of `diff_id` as `codec` compresses it. Where that cannot be, nothing is kept."""
-    link = _link(blobs.root, diff_id, codec)
+    link = _link(blobs.root, diff_id, codec, size)
     with suppress(OSError):
         link.parent.mkdir(parents=True, exist_ok=True)
         link.unlink(missing_ok=True)
         link.symlink_to(os.path.relpath(blobs.path(digest), link.parent))
 
 
-def noted(blobs: Blobs, diff_id: Digest, codec: str) -> Digest | None:
+def noted(blobs: Blobs, diff_id: Digest, codec: str, size: int) -> Digest | None:
     """The layer of `diff_id` as `codec` compresses it, if it is stored and says so itself; it is young for gc then."""
     try:
-        target = Path(os.readlink(_link(blobs.root, diff_id, codec)))
+        target = Path(os.readlink(_link(blobs.root, diff_id, codec, size)))
         digest = Digest(target.parent.name, target.name)
     except (OSError, Malformed):
         return None
@@ -46,11 +53,16 @@ def noted(blobs: Blobs, diff_id: Digest, codec: str) -> Digest | None:
 
 def prune(blobs: Blobs) -> None:
     """Clear away the links whose blob is gone."""
-    for link in (blobs.root / FOLDER).glob("*/*"):
+    for link in (blobs.root / FOLDER).glob("*/*/*"):
         with suppress(OSError):
             if not link.exists():
                 link.unlink()
+                link.parent.rmdir()  # refused by the system as long as it holds another
 
 
-def _link(root: Path, diff_id: Digest, codec: str) -> Path:
-    return root / FOLDER / codec.replace("/", "_") / f"{diff_id.algorithm}-{diff_id.hex}"
+def _folder(root: Path, codec: str, size: int) -> Path:
+    return root / FOLDER / codec.replace("/", "_") / str(size)
+
+
+def _link(root: Path, diff_id: Digest, codec: str, size: int) -> Path:
+    return _folder(root, codec, size) / f"{diff_id.algorithm}-{diff_id.hex}"

@@ -10,7 +10,7 @@ from plumbing.errors import Ambiguous, Malformed, NotFound
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
 from plumbing.oci.reference import Reference
-from plumbing.store.store import Store, is_layout
+from plumbing.store.store import Store
 
 DEFAULT_TAG = "latest"
 _SHORTEST = 7
@@ -38,6 +38,7 @@ def find(text: str, store: Store) -> Found:
 
 def find_in(text: str, store: Store) -> Found:
     """What `text` means in `store` alone: a digest, a ref (`latest` understood), an abbreviation, a reference."""
+    Store.open(store.path)
     if (digest := _digest(text)) is not None:
         return Found(store, _describe(store, digest))
     for name in (text, f"{text}:{DEFAULT_TAG}"):
@@ -50,13 +51,13 @@ def find_in(text: str, store: Store) -> Found:
 
 def _layout(text: str) -> Found | None:
     """PATH, PATH@digest, PATH:ref, where PATH is a layout; the longest path wins."""
-    if is_layout(Path(text)):
+    if Store.is_layout(Path(text)):
         store = Store.open(Path(text))
         return _only_root(text, store)
     for separator in ("@", ":"):
         for match in re.finditer(separator, text):
             path, rest = text[: match.start()], text[match.end() :]
-            if path and is_layout(Path(path)):
+            if path and Store.is_layout(Path(path)):
                 store = Store.open(Path(path))
                 return Found(store, _describe(store, Digest.parse(rest))) if separator == "@" else find_in(rest, store)
     return None

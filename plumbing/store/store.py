@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
@@ -73,6 +74,18 @@ class Store:
                     if not (path / name).exists():
                         files.replace(path / name, raw, staging=staging)
         return cls.open(path)
+
+    @staticmethod
+    def is_layout(path: Path) -> bool:
+        """Whether `path` is the folder of a layout, by its marker."""
+        return (path / _MARKER).is_file()
+
+    def strip(self) -> None:
+        """Leave the layout alone, as the specification has it: without what only a store that is written to needs."""
+        for name in (".gitignore", lock.NAME):
+            (self.path / name).unlink(missing_ok=True)
+        for folder in ("tmp", layers.FOLDER):
+            shutil.rmtree(self.path / folder, ignore_errors=True)
 
     # reading
 
@@ -190,15 +203,21 @@ class Store:
 
     # layers
 
-    def layer(self, diff_id: Digest, codec: str) -> Digest | None:
-        """The stored layer of `diff_id` as `codec` (codec and version) compresses it, if that is known."""
-        return layers.noted(self.blobs, diff_id, codec)
+    def may_have_layer(self, codec: str, size: int) -> bool:
+        """Whether a layer with files of `size` bytes, as `codec` compresses them, may be stored: cheap, and no promise."""
+        return layers.any_of(self.blobs, codec, size)
 
-    def note_layer(self, digest: Digest, diff_id: Digest, codec: str | None = None) -> None:
-        """Keep the diff ID of a layer, and, with `codec`, that it is what `codec` makes of that tar."""
+    def layer(self, diff_id: Digest, codec: str, size: int) -> Digest | None:
+        """The stored layer of `diff_id`, with files of `size` bytes, as `codec` (with version) compresses it, if known."""
+        return layers.noted(self.blobs, diff_id, codec, size)
+
+    def note_layer(self, digest: Digest, diff_id: Digest, codec: str, size: int) -> None:
+        """Keep that `digest` is what `codec` makes of the tar of `diff_id`, whose files have `size` bytes."""
+        layers.note(self.blobs, diff_id, codec, size, digest)
+
+    def note_diff_id(self, digest: Digest, diff_id: Digest) -> None:
+        """Keep the diff ID of a layer, so that it need not be decompressed again."""
         facts.note(self.blobs.path(digest), facts.DIFF_ID, str(diff_id))
-        if codec is not None:
-            layers.note(self.blobs, diff_id, codec, digest)
 
     def diff_id(self, digest: Digest) -> Digest | None:
         """The diff ID of a layer, if it was noted for the file as it is."""
@@ -219,14 +238,9 @@ def _state(path: Path) -> str | None:
         return None
 
 
-def is_layout(path: Path) -> bool:
-    """Whether `path` is the folder of a layout, by its marker."""
-    return (path / _MARKER).is_file()
-
-
 def nearest(start: Path) -> Path | None:
     """The `.krust` of `start` or of the nearest folder above it that has one."""
-    return next((folder / FOLDER for folder in (start, *start.parents) if is_layout(folder / FOLDER)), None)
+    return next((folder / FOLDER for folder in (start, *start.parents) if Store.is_layout(folder / FOLDER)), None)
 
 
-__all__ = ["ANY", "FOLDER", "Expected", "Ref", "Store", "is_layout", "nearest"]
+__all__ = ["ANY", "FOLDER", "Expected", "Ref", "Store", "nearest"]

@@ -1,0 +1,229 @@
+"""krust build: from a cargo project to an image."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from krust.cargo import compile, metadata, toolchain
+from krust.cargo.targets import host_platform
+from krust.errors import SettingError
+from krust.image import base as bases
+from krust.image.assemble import Image, assemble, combine, image_name
+from krust.image.export import export
+from krust.image.steps import Steps
+from krust.settings import Settings
+from plumbing.commands.options import writable_store_option
+from plumbing.layer.codec import Codec
+from plumbing.oci import document
+from plumbing.oci.descriptor import Descriptor
+from plumbing.oci.platform import Platform
+from plumbing.oci.reference import Reference, check_repository, check_tag
+from plumbing.store import Store
+from plumbing.store.names import DEFAULT_TAG
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to build, and as what. None is the default of design, section 6."""
+
+    directory: Path
+    package: str | None = None
+    binary: str | None = None
+    example: str | None = None
+    profile: str = "release"
+    cargo_args: tuple[str, ...] = ()
+    base: str = bases.STATIC
+    name: str | None = None
+    tags: tuple[str, ...] = (DEFAULT_TAG,)
+    compression: Codec = "gzip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What was written: the root of the image, its name and tags in the store, and each platform's image."""
+
+    name: str
+    tags: tuple[str, ...]
+    root: Descriptor
+    images: tuple[Image, ...]
+
+    @property
+    def refs(self) -> list[str]:
+        return [f"{self.name}:{tag}" for tag in self.tags]
+
+
+def build(settings: Settings, steps: Steps, request: Request) -> Built:
+    """Compile what `request` names, write its image into the store, and name it there.
+
+    Raises KrustError for what cannot be built, StoreError; refs are changed last, so they name whole images only.
+    """
+    binaries = compiled(settings, request, [host_platform()])
+    name = check_repository(request.name) if request.name else image_name(binaries[0])
+    images = [
+        assemble(
+            steps,
+            binary,
+            _base(steps, request.base, binary.platform),
+            created=settings.created,
+            compression=request.compression,
+        )
+        for binary in binaries
+    ]
+    built = Built(name=name, tags=request.tags, root=combine(steps, images), images=tuple(images))
+    steps.refs(built.refs, built.root)
+    return built
+
+
+def compiled(settings: Settings, request: Request, platforms: Sequence[Platform]) -> list[compile.Binary]:
+    """The one executable that `request` names, for each of `platforms`."""
+    directory = request.directory
+    tools = toolchain.find(directory, env=settings.env)
+    project = metadata.load(tools, directory, env=settings.env, cargo_args=request.cargo_args)
+    target = metadata.choose(
+        project, directory, package=request.package, binary=request.binary, example=request.example
+    )
+    quiet = ("--quiet",) if settings.console.quiet else ()
+    return compile.build(
+        tools,
+        project,
+        [target],
+        platforms,
+        profile=request.profile,
+        cargo_args=(*quiet, *request.cargo_args),
+        env=settings.env,
+        cache=settings.cache,
+        say=settings.console.say,
+    )
+
+
+def _base(steps: Steps, name: str, platform: Platform) -> bases.Base:
+    if name == bases.STATIC:
+        return bases.static(steps, platform)
+    if name == bases.SCRATCH:
+        return bases.NOTHING
+    raise SettingError(f"cannot use base '{name}': expected {bases.STATIC} or {bases.SCRATCH}")
+
+
+def reference(settings: Settings, store: Store, repo: str | None, built: Built) -> str:
+    """What `build` prints: the image by digest, in the repository if there is one, else in the store."""
+    if repo is None:
+        return f"{store.path}@{built.root.digest}"
+    return str(Reference.parse(f"{repo.rstrip('/')}/{built.name}").at(built.root.digest))
+
+
+def account(reference: str, store: Store, built: Built) -> dict[str, Any]:
+    """The full account that --json prints."""
+    return {
+        "reference": reference,
+        "name": built.name,
+        "tags": list(built.tags),
+        "store": str(store.path),
+        **built.root.to_json(),
+        "images": [
+            {
+                "platform": str(image.binary.platform),
+                "binary": str(image.binary.path),
+                "manifest": image.manifest.to_json(),
+                "config": image.config.to_json(),
+                "layers": [layer.to_json() for layer in image.layers],
+            }
+            for image in built.images
+        ],
+    }
+
+
+def write_trace(path: Path, script: str) -> None:
+    """Write the script, whole or not at all."""
+    from plumbing.store.files import failing_as
+
+    with failing_as("write", path), tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+        written = Path(file.name)
+        try:
+            file.write(script)
+            file.flush()
+            written.chmod(0o755)
+            written.replace(path)
+        finally:
+            written.unlink(missing_ok=True)
+
+
+@click.command("build", context_settings={"ignore_unknown_options": False})
+@click.argument("directory", default=".", type=click.Path(path_type=Path))
+@click.argument("cargo_args", metavar="[-- CARGO_ARGS]", nargs=-1, type=click.UNPROCESSED)
+@click.option("-p", "--package", metavar="NAME", help="The package, in a workspace of several.")
+@click.option("--bin", "binary", metavar="NAME", help="The binary, in a package of several.")
+@click.option("--example", metavar="NAME", help="An example instead of a binary.")
+@click.option("--profile", default="release", show_default=True, metavar="NAME", help="The cargo profile.")
+@click.option("--base", default=bases.STATIC, show_default=True, help="What the image is built on: static or scratch.")
+@click.option("--name", help="The image's name; default: the package's.")
+@click.option("-t", "--tag", "tags", multiple=True, metavar="TAG", help="A tag; repeatable; default: latest.")
+@click.option("--repo", metavar="HOST/PREFIX", help="Where images are pushed; default: KRUST_REPO.")
+@click.option("--no-push", is_flag=True, help="Write the image into the store, and push nothing.")
+@click.option("--compression", type=click.Choice(["gzip", "zstd", "none"]), default="gzip", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR|FILE.tar",
+    type=click.Path(path_type=Path),
+    help="Also write a layout, or an archive of one, with just this image.",
+)
+@click.option(
+    "--trace", metavar="FILE", type=click.Path(path_type=Path), help="Write the plumbing commands that make the image."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a full account instead of the reference.")
+@writable_store_option
+@click.pass_obj
+def command(
+    settings: Settings,
+    directory: Path,
+    cargo_args: tuple[str, ...],
+    package: str | None,
+    binary: str | None,
+    example: str | None,
+    profile: str,
+    base: str,
+    name: str | None,
+    tags: tuple[str, ...],
+    repo: str | None,
+    no_push: bool,
+    compression: Codec,
+    output: Path | None,
+    trace: Path | None,
+    as_json: bool,
+    store: Store,
+) -> None:
+    """Compile the cargo project in DIRECTORY to a static binary, make an image of it, and print its reference by digest.
+
+    What follows '--' goes to cargo: 'krust build -- --features tls'.
+    """
+    if binary is not None and example is not None:
+        raise click.UsageError("expected either --bin or --example")
+    request = Request(
+        directory=directory,
+        package=package,
+        binary=binary,
+        example=example,
+        profile=profile,
+        cargo_args=cargo_args,
+        base=base,
+        name=name,
+        tags=tuple(check_tag(tag) for tag in dict.fromkeys(tags)) or (DEFAULT_TAG,),
+        compression=compression,
+    )
+    repo = repo or settings.repo
+    if repo is not None:
+        Reference.parse(f"{repo.rstrip('/')}/name")
+    steps = Steps(store, tracing=trace is not None)
+    built = build(settings, steps, request)
+    if output is not None:
+        export(store, built.root, built.refs, output)
+    if trace is not None:
+        write_trace(trace, steps.script())
+    line = reference(settings, store, repo, built)
+    click.echo(document.dump(account(line, store, built)).decode() if as_json else line)

@@ -1,0 +1,57 @@
+"""export: an image out of the store, as a layout or archive of its own."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from krust.errors import SettingError
+from plumbing.layer.entries import Source, collect
+from plumbing.layer.tar import write_tar
+from plumbing.oci.descriptor import Descriptor
+from plumbing.store import Store
+from plumbing.store.files import failing_as, sync_folder
+from plumbing.store.store import ANY
+from plumbing.sync import copy
+
+
+def export(store: Store, root: Descriptor, names: Sequence[str], target: Path) -> None:
+    """Write `root` and all below it to `target`: a tar archive of a layout if it ends in .tar, else a layout's folder.
+
+    names   refs that `root` has there
+    raises  SettingError where something else is at `target`, StoreError; `target` is whole or as it was
+
+    image-spec 1.1, image-layout.md: an archive is the layout's files, oci-layout and index.json among them.
+    """
+    archive = target.suffix == ".tar"
+    if not archive and target.exists() and not Store.is_layout(target):
+        raise SettingError(f"cannot write a layout to '{target}': something else is there; choose another place")
+    with failing_as("write", target), _beside(target) as folder:
+        layout = Store.create(folder / "layout")
+        copy(store, layout, root)
+        layout.update_refs({name: (root, ANY) for name in names})
+        layout.strip()
+        if archive:
+            entries = collect([Source(src=layout.path, dest="/")])
+            with (folder / "archive").open("wb") as out:
+                write_tar(entries, mtime=0, out=out)
+                out.flush()
+            (folder / "archive").replace(target)
+        else:
+            if target.exists():
+                target.rename(folder / "before")
+            layout.path.rename(target)
+        sync_folder(target.parent)
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """A folder next to `target`, on the same file system, gone at the end."""
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

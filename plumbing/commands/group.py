@@ -1,0 +1,108 @@
+"""A group of commands that are imported when they are run, and the one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
+from typing import Any
+
+import click
+
+from plumbing.errors import PlumbingError
+
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+class Commands(click.Group):
+    """`sections`: heading of the help text to the commands under it; `packages`: each command to the package of its module."""
+
+    def __init__(self, *args: Any, sections: Mapping[str, Sequence[str]], packages: Mapping[str, str], **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.sections = sections
+        self.packages = packages
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.packages)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        package = self.packages.get(cmd_name)
+        if package is None:
+            return None
+        module = importlib.import_module(f"{package}.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in self.packages and not name.startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, self.packages, n=1)
+            raise click.UsageError(f"no such command '{name}'" + (f"; did you mean '{near[0]}'" if near else ""), ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for heading, names in self.sections.items():
+            commands = [(name, self.get_command(ctx, name)) for name in names]
+            with formatter.section(heading):
+                formatter.write_dl([(name, command.get_short_help_str(72)) for name, command in commands if command])
+
+
+def run(group: click.Group, arguments: Sequence[str], *, name: str, fault: Callable[[PlumbingError], None] | None = None) -> int:
+    """Run the command that `arguments` name; return the exit code: 0 done, 1 failed, 2 usage, 130 interrupted.
+
+    A command may return an exit code of its own, such as that of the program that it ran.
+
+    fault   told of the error before its message is printed
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = group.main(list(arguments), prog_name=name, standalone_mode=False)
+        sys.stdout.flush()
+    except click.UsageError as error:
+        where = f"; try '{error.ctx.command_path} --help'" if error.ctx else ""
+        message = error.format_message()
+        return _say(name, f"{message[:1].lower()}{message[1:].rstrip('.')}{where}", USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        return _say(name, "interrupted", INTERRUPTED)
+    except PlumbingError as error:
+        if fault is not None:
+            fault(error)
+        return _say(name, str(error), FAILED)
+    except BrokenPipeError:
+        _forget_stdout()
+        return FAILED  # whoever read our output has gone; there is nobody to tell
+    except OSError as error:
+        subject = f" '{error.filename}'" if error.filename else ""
+        return _say(name, f"cannot go on: {(error.strerror or str(error)).lower()}{subject}", FAILED)
+    return code if isinstance(code, int) else DONE
+
+
+def leave(code: int) -> None:
+    """End the process at once: with nothing left to clean up, taking the interpreter down in order only takes time."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        code = code or FAILED
+    os._exit(code)
+
+
+def _say(name: str, message: str, code: int) -> int:
+    click.echo(f"{name}: {message}", err=True)
+    return code
+
+
+def _interrupt(signal_number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _forget_stdout() -> None:
+    """Or the interpreter would complain, at its end, that it could not flush."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,75 @@
+"""ls-layer: the paths in a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO, cast
+
+import click
+
+from plumbing.commands.options import store_option, zero_option
+from plumbing.errors import Malformed
+from plumbing.layer.capability import capabilities_text
+from plumbing.layer.codec import Codec, decompressed
+from plumbing.layer.members import Member, read_tar
+from plumbing.oci import document, mediatype
+from plumbing.store import Store
+from plumbing.store.names import Found, find
+
+
+def ls_layer(found: Found) -> Iterator[Member]:
+    """What the tar of the layer holds, in its order. Raises NotFound, DigestMismatch, Malformed for what is no layer."""
+    codec = mediatype.LAYERS.get(found.descriptor.media_type)
+    if codec is None:
+        raise Malformed("layer", found.descriptor.digest, expected="a layer; 'krust ls-tree' lists those of an image")
+    found.store.blobs.verify(found.descriptor.digest)
+    with (
+        found.store.blobs.open_unverified(found.descriptor.digest) as stream,
+        decompressed(cast(Codec, codec), stream) as plain,
+    ):
+        yield from read_tar(cast(BinaryIO, plain))
+
+
+@click.command("ls-layer")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line.")
+@zero_option
+@store_option
+def command(name: str, as_json: bool, zero: bool, store: Store) -> None:
+    """List the paths in the layer NAME: type and mode, uid:gid, size in bytes, path; as 'tar -tv' does."""
+    end = "\0" if zero else "\n"
+    for member in ls_layer(find(name, store)):
+        click.echo(f"{_json(member) if as_json else _line(member, zero=zero)}{end}", nl=False)
+
+
+_LETTERS = {"file": "-", "directory": "d", "symlink": "l", "hardlink": "h", "character": "c", "block": "b", "fifo": "p"}
+
+
+def _line(member: Member, *, zero: bool) -> str:
+    path, target = (member.path, member.target) if zero else (_shown(member.path), member.target and _shown(member.target))
+    mode = f"{_LETTERS[member.kind]}{member.mode:04o}"
+    arrow = f" -> {target}" if target is not None else ""
+    capability = f" {capabilities_text(member.capability)}" if member.capability is not None else ""
+    return f"{mode} {member.uid}:{member.gid} {member.size}\t{path}{arrow}{capability}"
+
+
+def _json(member: Member) -> str:
+    value = {
+        "path": _shown(member.path),
+        "kind": member.kind,
+        "mode": f"{member.mode:04o}",
+        "uid": member.uid,
+        "gid": member.gid,
+        "size": member.size,
+        "mtime": member.mtime,
+    }
+    if member.target is not None:
+        value["target"] = _shown(member.target)
+    if member.capability is not None:
+        value["capability"] = capabilities_text(member.capability)
+    return document.dump(value).decode()
+
+
+def _shown(path: str) -> str:
+    """Fit for a terminal and for JSON: control characters and what is not UTF-8 escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)

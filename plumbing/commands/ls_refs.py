@@ -1,0 +1,31 @@
+"""ls-refs: what has a name."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+import click
+
+from plumbing.commands.options import store_option, zero_option
+from plumbing.oci import document
+from plumbing.store import Store
+from plumbing.store.store import Ref
+
+
+def ls_refs(store: Store, pattern: str = "*") -> list[Ref]:
+    """The refs whose names fit the glob `pattern`, sorted by name."""
+    named = [ref for ref in store.refs if ref.name is not None and fnmatchcase(ref.name, pattern)]
+    return sorted(named, key=lambda ref: ref.name or "")
+
+
+@click.command("ls-refs")
+@click.argument("pattern", default="*")
+@click.option("--json", "as_json", is_flag=True, help="Print a descriptor a line.")
+@zero_option
+@store_option
+def command(pattern: str, as_json: bool, zero: bool, store: Store) -> None:
+    """List the refs whose names fit the glob PATTERN: digest, tab, name."""
+    end = "\0" if zero else "\n"
+    for ref in ls_refs(Store.open(store.path), pattern):
+        line = document.dump(ref.descriptor.to_json()).decode() if as_json else f"{ref.descriptor.digest}\t{ref.name}"
+        click.echo(f"{line}{end}", nl=False)

@@ -1,0 +1,146 @@
+"""Options and types that several commands share, so that each is written, named and explained once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, TypeVar
+
+import click
+
+from plumbing.errors import Malformed, SourceError
+from plumbing.oci.descriptor import Descriptor
+from plumbing.store.files import reason
+from plumbing.store.store import FOLDER, Store, nearest
+
+F = TypeVar("F", bound=Callable[..., Any])
+Value = TypeVar("Value", covariant=True)
+
+
+class Parsable(Protocol[Value]):
+    def parse(self, text: str, /) -> Value: ...
+
+
+class Parsed(click.ParamType[Any]):
+    """A value of `noun`, made by its `parse`: Digest, Platform, Reference."""
+
+    def __init__(self, noun: Parsable[object], name: str) -> None:
+        self.noun = noun
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.noun.parse(value)
+        except Malformed as error:
+            self.fail(str(error), param, ctx)
+
+
+class Pair(click.ParamType[tuple[str, str]]):
+    """KEY=VALUE, as a tuple of two."""
+
+    name = "KEY=VALUE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        key, equals, text = value.partition("=")
+        if not equals or not key:
+            self.fail(f"malformed pair '{value}': expected {self.name}", param, ctx)
+        return key, text
+
+
+class Octal(click.ParamType[int]):
+    """Permission bits as chmod takes them: 755, 0644, 1777."""
+
+    name = "MODE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            mode = int(value, 8)
+        except ValueError:
+            mode = -1
+        if not 0 <= mode <= 0o7777:
+            self.fail(f"malformed mode '{value}': expected octal digits, such as 755", param, ctx)
+        return mode
+
+
+def store_option(function: F) -> F:
+    """`store: Store`: the one named, else the nearest; to read from. It need not be there until it is read."""
+    return _store_option(_open)(function)
+
+
+def writable_store_option(function: F) -> F:
+    """`store: Store`: the one named, else the nearest; made if it is not there."""
+    return _store_option(Store.create)(function)
+
+
+def _store_option(make: Callable[[Path], Store]) -> Callable[[F], F]:
+    def convert(ctx: click.Context, param: click.Parameter, value: str | None) -> Store:
+        return make(located(value))
+
+    return click.option(
+        "--store",
+        metavar="DIR",
+        envvar="KRUST_STORE",
+        show_envvar=True,
+        callback=convert,
+        help=f"The OCI layout to work in; default: the nearest '{FOLDER}' from here upwards.",
+    )
+
+
+def located(named: str | None) -> Path:
+    """Where the store is: what was named, else the nearest upwards, else here; as short as it can be written."""
+    if named is not None:
+        return Path(named)
+    here = Path.cwd()
+    found = nearest(here) or here / FOLDER
+    return found.relative_to(here) if found.is_relative_to(here) else found
+
+
+def _open(path: Path) -> Store:
+    return Store.open(path) if Store.is_layout(path) else Store(path)
+
+
+json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+zero_option: Callable[[F], F] = click.option(
+    "-z", "zero", is_flag=True, help="End each record with a zero byte, not a newline; paths and names stay as they are."
+)
+
+
+def show(descriptor: Descriptor, *, as_json: bool) -> None:
+    """What a command that creates prints: the digest, or the descriptor."""
+    click.echo(str(descriptor) if as_json else str(descriptor.digest))
+
+
+def opened(path: str) -> BinaryIO:
+    """The file to read, `-` for standard input. Raises SourceError."""
+    if path == "-":
+        return sys.stdin.buffer
+    try:
+        return open(path, "rb")  # noqa: SIM115  (the caller closes it)
+    except OSError as error:
+        raise SourceError(f"cannot read '{path}': {reason(error)}") from error
+
+
+def records(stream: BinaryIO, *, zero: bool) -> Iterator[str]:
+    """The records of a batch: lines, or, with `zero`, what zero bytes end. Empty ones are passed over."""
+    separator = b"\0" if zero else b"\n"
+    rest = b""
+    while data := stream.read(1 << 16):
+        *whole, rest = (rest + data).split(separator)
+        yield from (_text(record) for record in whole if record)
+    if rest:
+        yield _text(rest)
+
+
+def _text(record: bytes) -> str:
+    try:
+        return record.decode()
+    except UnicodeDecodeError:
+        raise Malformed("record", record, expected="UTF-8") from None
