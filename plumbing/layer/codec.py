@@ -57,13 +57,13 @@ def decompressed(codec: Codec, stream: BinaryIO, *, limit: int | None = None) ->
 
 
 def codec_id(codec: Codec, *, level: int | None = None) -> str:
-    """All that the compressed bytes depend on beside the plain ones, such as gzip/isal-1.9.1/level-2/block-1048576."""
+    """All that the compressed bytes depend on beside the plain ones: gzip/isal-1.9.1/isa-l-2.32.1/level-2/…."""
     level = _level(codec, level)
     match codec:
         case "gzip":
-            return f"gzip/{gzip.version()}/level-{level}/block-{gzip.BLOCK}"
+            return gzip.codec_id(level)
         case "zstd":
-            return f"zstd/{zstd.version()}/level-{level}/job-{zstd.JOB}"
+            return zstd.codec_id(level)
         case "none":
             return "none"
 

@@ -247,7 +247,7 @@ def _same(one: Entry, other: Entry) -> bool:
     """Whether it makes no difference which of the two is written."""
     if one == other:
         return True
-    if one.kind != "file" or replace(one, source=other.source, size=other.size) != other or one.size != other.size:
+    if {one.kind, other.kind} != {"file"} or one.size != other.size or replace(one, source=other.source) != other:
         return False
     with contents(one) as a, contents(other) as b:
         while chunk := a.read(_CHUNK):

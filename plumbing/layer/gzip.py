@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 20
 """Bytes of input in a block: what the compressed bytes depend on, so that it is part of `codec_id`."""
-LEVEL = 2
+LEVEL = 2  # isal's level 3 has other kernels, and makes other bytes, on each generation of processors
 LEVELS = range(4)
 
 # RFC 1952, 2.3: deflate, no flags, no time, no extra flags, an unknown system: nothing about this machine
@@ -23,10 +23,18 @@ _HEADER = b"\x1f\x8b\x08\x00" + bytes(4) + b"\x00\xff"
 _RAW_DEFLATE = -15
 
 
-def version() -> str:
-    import isal
+def codec_id(level: int) -> str:
+    """The library and its settings; and a probe, because isal's bytes depend on the kind of processor too.
 
-    return f"isal-{isal.__version__}"
+    Level 2 makes the same bytes on every x86-64 with SSE 4.2, others on aarch64, others again where it has no assembly.
+    """
+    import isal
+    from isal.isal_zlib import crc32
+
+    probe = b"".join(b"%d " % (number * number % 977) for number in range(2048))
+    pieces, _ = _deflate(probe, level, final=True)
+    made = crc32(b"".join(pieces))
+    return f"gzip/isal-{isal.__version__}/isa-l-{isal.ISAL_VERSION}/level-{level}/block-{BLOCK}/probe-{made:08x}"
 
 
 class GzipWriter:
@@ -82,7 +90,7 @@ class GzipWriter:
         self._size += size
 
 
-def _deflate(block: bytearray, level: int, final: bool) -> tuple[list[bytes], int]:
+def _deflate(block: bytes | bytearray, level: int, final: bool) -> tuple[list[bytes], int]:
     """The block as deflate, ended at a byte's edge, and its CRC-32."""
     from isal import isal_zlib
 

@@ -22,10 +22,11 @@ _RLE = 1
 _CHECKSUM = 4
 
 
-def version() -> str:
+def codec_id(level: int) -> str:
+    """The library and its settings; libzstd makes the same bytes on every processor."""
     import zstandard
 
-    return f"zstd-{'.'.join(map(str, zstandard.ZSTD_VERSION))}"
+    return f"zstd/zstd-{'.'.join(map(str, zstandard.ZSTD_VERSION))}/level-{level}/job-{JOB}"
 
 
 class ZstdWriter:
