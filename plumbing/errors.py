@@ -8,6 +8,10 @@ PlumbingError
 ├── RefConflict        someone else moved the ref first
 ├── StoreError         the file system under a store said no, or what lies there is no store
 ├── SourceError        a file that was to go into a layer cannot be read
+├── RegistryError      a registry said no, or something that cannot be: its host, status and codes
+│   ├── Unauthorized   it wants a credential, or another one
+│   ├── Missing        it has no such repository, tag, manifest or blob; a NotFound too
+│   └── Unreachable    no whole answer: refused, reset, silent, or not who it should be
 └── KrustError         the porcelain's own: see krust/errors.py
 
 Messages are for people: lower case, the fault first, the subject in single quotes, what to do last. This module is
@@ -83,6 +87,28 @@ class StoreError(PlumbingError):
 
 class SourceError(PlumbingError):
     """A file that should go into a layer is missing, unreadable, of a kind that no layer holds, or changes while it is read."""
+
+
+class RegistryError(PlumbingError):
+    """`host` said no, or something that cannot be. `status` is None without an answer; `codes` are those of its body."""
+
+    def __init__(self, message: str, *, host: str, status: int | None = None, codes: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.host = host
+        self.status = status
+        self.codes = tuple(codes)
+
+
+class Unauthorized(RegistryError):
+    """A credential is missing, or was refused."""
+
+
+class Missing(RegistryError, NotFound):
+    """The registry has no such repository, tag, manifest or blob."""
+
+
+class Unreachable(RegistryError):
+    """The registry gave no whole answer, however often it was asked, or its certificate is not trusted."""
 
 
 def shown(text: object) -> str:
