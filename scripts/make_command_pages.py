@@ -16,7 +16,7 @@ _VERBATIM = "\b\n"  # click's sign for a paragraph that keeps its line ends
 
 def pages(group: click.Group, kinds: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Each page's text by file name. `kinds` has the names of the plumbing commands."""
-    root = click.Context(group, info_name=group.name)
+    root = click.Context(group, info_name=group.name, **group.context_settings)
     found = {name: group.get_command(root, name) for name in group.list_commands(root)}
     commands = {name: command for name, command in found.items() if command and not command.hidden}
     return {
