@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.tools import KRUST
+
 # No deadlines: two cores that also compile Rust are slow at random, and a test that is too slow shows elsewhere.
 settings.register_profile("ci", deadline=None, print_blob=True)
 settings.register_profile("check", deadline=None, max_examples=20)  # make check
@@ -40,7 +42,7 @@ _SCRUBBED = (
 
 @pytest.fixture(scope="session", autouse=True)
 def _scrubbed_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """An empty home; but toolchains and caches stay where they are, or each run would fetch and build them again."""
+    """An empty home, and krust on PATH; toolchains and caches stay, or each run would fetch and build them again."""
     home = Path.home()
     with pytest.MonkeyPatch.context() as environment:
         for name in os.environ:
@@ -48,5 +50,6 @@ def _scrubbed_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
                 environment.delenv(name)
         for name, folder in (("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup"), ("XDG_CACHE_HOME", ".cache")):
             environment.setenv(name, os.environ.get(name, str(home / folder)))
+        environment.setenv("PATH", str(KRUST.parent), prepend=os.pathsep)
         environment.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         yield

@@ -5,7 +5,6 @@ CONTRIBUTING.md tells the convention.
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import textwrap
@@ -13,8 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-
-from tests.tools import KRUST
 
 _FENCE = re.compile(r" *(?P<fence>```+)(?P<info>.*)")
 _NO_RUN = "sh no-run"
@@ -85,13 +82,11 @@ def follow(document: Path, scratch: Path) -> str | None:
     script = ["set -euo pipefail", "trap 'jobs -p | xargs kill 2>/dev/null || true' EXIT"]
     for step in todo:
         script += [f"exec >'{outputs / str(step.line)}'", step.script]
-    environment = {**os.environ, "PATH": f"{KRUST.parent}{os.pathsep}{os.environ['PATH']}"}
     errors = outputs / "errors"  # files, not pipes: nothing waits for a server that the document has left running
     with errors.open("wb") as stderr:
         done = subprocess.run(
             ["bash", "-c", "\n".join(script)],
             cwd=scratch,
-            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=stderr,
