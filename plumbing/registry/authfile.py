@@ -87,7 +87,10 @@ class AuthFile:
 
 
 def load(raw: bytes, source: str, *, known: tuple[str, ...] | None = None) -> dict[str, Any]:
-    """The JSON object in `raw`; an empty file counts as `{}`, as for docker. Raises Malformed, also for unknown keys."""
+    """The JSON object in `raw`; an empty file counts as `{}`, as for docker. Raises Malformed.
+
+    known  the only keys that it may have; None is any
+    """
     if not raw.strip():
         return {}
     try:

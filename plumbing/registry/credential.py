@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Self
 
-from plumbing.errors import Malformed, PlumbingError
+from plumbing.errors import Malformed, PlumbingError, shown
 
 _TOKEN = re.compile(r"[!-~]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -56,4 +56,4 @@ class Credential:
 
     def __str__(self) -> str:
         """Who, and from where."""
-        return f"{self.username or '<token>'} from {self.source}"
+        return f"{shown(self.username or '<token>')} from {self.source}"

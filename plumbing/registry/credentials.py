@@ -62,10 +62,10 @@ class Places:
             search_path=said.get("PATH", os.defpath),
         )
 
-    def looked_in(self) -> tuple[str, ...]:
+    def __str__(self) -> str:
         """Each place, for "not logged in": what was looked at and had nothing."""
         variable = (_VARIABLE,) if self.docker_auth_config else ()
-        return (*variable, *(str(path) for path, _ in self._files()))
+        return ", ".join((*variable, *(f"'{path}'{_unreadable(path)}" for path, _ in self._files())))
 
     def read(self) -> Iterator[AuthFile]:
         """What each place says that is there, read when its turn comes. Raises Malformed or CredentialError."""
@@ -113,6 +113,10 @@ class Credentials:
             if found := self._ask(file, host) or file.find(host, repository):
                 return found
         return None
+
+    def missing(self, host: str) -> CredentialError:
+        """The error for one who has to be somebody on `host`, and for whom `find` has nothing."""
+        return CredentialError(f"not logged in to '{host}': nothing for it in {self.places}; try 'krust login {host}'")
 
     def store(self, host: str, credential: Credential) -> str:
         """Keep `credential` where docker would: in the helper that its config.json names, else in that file.
@@ -238,6 +242,10 @@ def _read(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise CredentialError(f"cannot read '{path}': {_reason(error)}; move it away, or repair it") from error
+
+
+def _unreadable(path: Path) -> str:
+    return " (which may not be read)" if os.access(path, os.F_OK) and not os.access(path, os.R_OK) else ""
 
 
 def _reason(error: OSError) -> str:
