@@ -14,19 +14,29 @@ class Sink(Protocol):
     def write(self, data: memoryview | bytes, /) -> object: ...
 
 
-class Hashed:
-    """Passes on what it is given; knows how many bytes that were, and their digest."""
+class Counted:
+    """Passes on what it is given; knows how many bytes that were."""
 
     def __init__(self, out: Sink) -> None:
         self._out = out
-        self._hasher = hashlib.sha256()
         self.size = 0
 
     def write(self, data: memoryview | bytes, /) -> int:
         self._out.write(data)
-        self._hasher.update(data)
         self.size += len(data)
         return len(data)
+
+
+class Hashed(Counted):
+    """And their digest."""
+
+    def __init__(self, out: Sink) -> None:
+        super().__init__(out)
+        self._hasher = hashlib.sha256()
+
+    def write(self, data: memoryview | bytes, /) -> int:
+        self._hasher.update(data)
+        return super().write(data)
 
     def digest(self) -> Digest:
         return Digest.ending(self._hasher)
