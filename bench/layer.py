@@ -2,8 +2,8 @@
 
     python bench/layer.py [FILE...]     real binaries; without any, those of this machine
 
-Both read the file, tar it, hash the tar, compress it, and hash that; nothing is written. They take turns, and the best of
-each counts, because others may be using the machine. Beside the wall time stands the time of the processors: krust
+Both read the file, tar it, hash the tar, compress it, and hash that; nothing is written. They take turns, and the best
+of each counts, because others may be using the machine. Beside the wall time stands the time of the processors: krust
 compresses on as many as there are.
 """
 
@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 from plumbing.layer.codec import Codec, codec_id  # noqa: E402
 from plumbing.layer.entries import Entry, Source, collect  # noqa: E402
 from plumbing.layer.layer import write_layer  # noqa: E402
-from plumbing.layer.sink import Nowhere  # noqa: E402
+from plumbing.layer.streams import Nowhere  # noqa: E402
 from plumbing.layer.tar import diff_id_of  # noqa: E402
 
 ROUNDS = 8

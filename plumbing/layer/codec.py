@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from io import BufferedReader, RawIOBase
 from types import TracebackType
-from typing import Any, BinaryIO, Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self, cast
 
 from plumbing.errors import Malformed
 from plumbing.layer import gzip, zstd
-from plumbing.layer.sink import Sink
+from plumbing.layer.streams import Readable, Sink
 from plumbing.oci import mediatype
 
 Codec = Literal["gzip", "zstd", "none"]
@@ -41,19 +41,27 @@ def compressor(codec: Codec, out: Sink, *, level: int | None = None, threads: in
             return Compressor(_Plain(out))
 
 
-def decompressed(codec: Codec, stream: BinaryIO, *, limit: int | None = None) -> BufferedReader:
+def decompressed(codec: Codec, stream: Readable, *, limit: int | None = None) -> BufferedReader:
     """What reads the plain bytes of `stream`, which is left open. Constant memory; for zstd, at most 128 MiB.
 
     limit   how many plain bytes there may be; None: any number
     raises  Malformed for another codec; from reads: Malformed for what is damaged, cut short, or longer than `limit`
     """
     _level(codec, None)
-    plain: Any = stream
+    plain: Readable = stream
     if codec == "gzip":
         plain = gzip.GzipReader(stream)
     elif codec == "zstd":
         plain = zstd.ZstdReader(stream)
     return BufferedReader(_Limited(plain, limit), _READ)
+
+
+def codec_of(media_type: str) -> Codec:
+    """The codec of layers of this media type. Raises Malformed for what is no layer's."""
+    codec = mediatype.LAYERS.get(media_type)
+    if codec is None:
+        raise Malformed("layer", media_type, expected=f"the media type of a layer, such as {mediatype.LAYER_GZIP}")
+    return cast(Codec, codec)
 
 
 def codec_id(codec: Codec, *, level: int | None = None) -> str:
@@ -125,7 +133,7 @@ class _Plain:
 
 
 class _Limited(RawIOBase):
-    def __init__(self, plain: Any, limit: int | None) -> None:
+    def __init__(self, plain: Readable, limit: int | None) -> None:
         self._plain = plain
         self._left = limit
 
@@ -133,12 +141,13 @@ class _Limited(RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        count: int = self._plain.readinto(buffer)
+        data = self._plain.read(len(buffer))
         if self._left is not None:
-            self._left -= count
+            self._left -= len(data)
             if self._left < 0:
                 raise Malformed("layer", "too long", expected="fewer bytes; it may be a decompression bomb")
-        return count
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def _level(codec: Codec, level: int | None) -> int:

@@ -8,9 +8,9 @@ import stat
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from io import BytesIO
+from io import BytesIO, FileIO
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import Literal
 
 from plumbing.errors import Malformed, SourceError
 
@@ -137,7 +137,7 @@ def unreadable(path: Path | str, error: OSError) -> SourceError:
     return SourceError(f"cannot read '{path}': {said}")
 
 
-def contents(entry: Entry) -> BinaryIO:
+def contents(entry: Entry) -> FileIO | BytesIO:
     """A file's contents, unbuffered; the caller closes. Raises SourceError, also for a size that is not the entry's."""
     if not isinstance(entry.source, Path):
         return BytesIO(entry.source or b"")
@@ -149,7 +149,7 @@ def contents(entry: Entry) -> BinaryIO:
     if not stat.S_ISREG(status.st_mode) or status.st_size != entry.size:
         file.close()
         raise changed(entry)
-    return cast(BinaryIO, file)
+    return file
 
 
 def changed(entry: Entry) -> SourceError:

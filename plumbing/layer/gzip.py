@@ -5,10 +5,10 @@ from __future__ import annotations
 import struct
 from collections import deque
 from io import RawIOBase
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from plumbing.errors import Malformed
-from plumbing.layer.sink import Sink
+from plumbing.layer.streams import Readable, Sink
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -99,10 +99,10 @@ def _deflate(block: bytes | bytearray, level: int, final: bool) -> tuple[list[by
     return pieces, isal_zlib.crc32(block)
 
 
-class GzipReader(RawIOBase):
+class GzipReader:
     """The plain bytes of all members. Reads raise Malformed for what is damaged, cut short or no gzip."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Readable) -> None:
         from gzip import BadGzipFile
 
         from isal import igzip, isal_zlib
@@ -110,22 +110,18 @@ class GzipReader(RawIOBase):
         self._faults: Any = (BadGzipFile, EOFError, isal_zlib.error)
         self._plain: Any = igzip.IGzipFile(fileobj=_Started(stream), mode="rb")  # type: ignore[no-untyped-call]
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
+    def read(self, size: int = -1, /) -> bytes:
         try:
-            data = self._plain.read(len(buffer))
+            data: bytes = self._plain.read(size)
         except self._faults as error:
             raise Malformed("gzip stream", error, expected="whole and undamaged data") from error
-        buffer[: len(data)] = data
-        return len(data)
+        return data
 
 
 class _Started(RawIOBase):
     """An empty stream is no gzip, though isal takes it for no members."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Readable) -> None:
         self._stream = stream
         self._started = False
 

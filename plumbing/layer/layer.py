@@ -6,11 +6,10 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import cycle
-from typing import BinaryIO
 
 from plumbing.layer.codec import MEDIA_TYPES, Codec, compressor, decompressed
 from plumbing.layer.entries import Entry
-from plumbing.layer.sink import Counted, Hashed, Sink
+from plumbing.layer.streams import Counted, Hashed, Readable, Sink
 from plumbing.layer.tar import write_tar
 from plumbing.oci.digest import Digest
 
@@ -50,7 +49,7 @@ def write_layer(
     return Layer(diff_id=diff_id, digest=digest, size=blob.size, media_type=MEDIA_TYPES[codec])
 
 
-def layer_diff_id(codec: Codec, stream: BinaryIO, *, limit: int | None = None) -> Digest:
+def layer_diff_id(codec: Codec, stream: Readable, *, limit: int | None = None) -> Digest:
     """The diff ID of the layer in `stream`, which is left open. Constant memory; raises as `decompressed`."""
     from concurrent.futures import Future, ThreadPoolExecutor
 

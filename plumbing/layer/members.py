@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Literal, NoReturn
+from typing import Literal, NoReturn
 
 from plumbing.errors import Malformed
+from plumbing.layer.streams import Readable
 from plumbing.layer.tar import BLOCK, PAX_CAPABILITY
 
 MemberKind = Literal["file", "directory", "symlink", "hardlink", "character", "block", "fifo"]
@@ -54,7 +55,7 @@ class Member:
     capability: bytes | None = None
 
 
-def read_tar(stream: BinaryIO, *, most: int = _MOST_ENTRIES) -> Iterator[Member]:
+def read_tar(stream: Readable, *, most: int = _MOST_ENTRIES) -> Iterator[Member]:
     """The members of the tar in `stream`, in its order; then the rest of `stream` is read, and left open.
 
     Constant memory. USTAR, PAX, GNU tar and what came before them.
@@ -117,7 +118,7 @@ def _member(header: bytes, pax: dict[str, bytes]) -> tuple[Member, int]:
     return member, stored
 
 
-def _header(stream: BinaryIO) -> bytes | None:
+def _header(stream: Readable) -> bytes | None:
     """The next header with a good checksum; None at the end, which is two empty blocks, or where the stream ends."""
     header = _exactly(stream, BLOCK, or_nothing=True)
     if not header:
@@ -201,30 +202,30 @@ def _trimmed(path: str) -> str:
     return path or "."
 
 
-def _extra(stream: BinaryIO, size: int) -> bytes:
+def _extra(stream: Readable, size: int) -> bytes:
     if size > _LONGEST_EXTRA:
         _refuse(f"a PAX header or long name of more than {_LONGEST_EXTRA} bytes")
     return _exactly(stream, size + -size % BLOCK)[:size]
 
 
-def _skip_sparse_map(stream: BinaryIO, header: bytes) -> None:
+def _skip_sparse_map(stream: Readable, header: bytes) -> None:
     more = header[482]
     while more:
         more = _exactly(stream, BLOCK)[504]
 
 
-def _skip(stream: BinaryIO, count: int) -> None:
+def _skip(stream: Readable, count: int) -> None:
     while count:
         count -= len(_exactly(stream, min(count, _SKIP)))
 
 
-def _drain(stream: BinaryIO) -> None:
+def _drain(stream: Readable) -> None:
     """To the end, so that a decompressor below comes to its checksum."""
     while stream.read(_SKIP):
         pass
 
 
-def _exactly(stream: BinaryIO, count: int, *, or_nothing: bool = False) -> bytes:
+def _exactly(stream: Readable, count: int, *, or_nothing: bool = False) -> bytes:
     data = stream.read(count)
     while len(data) < count:
         more = stream.read(count - len(data))

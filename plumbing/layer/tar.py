@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable
-from typing import BinaryIO
+from io import BytesIO, FileIO
 
 from plumbing.errors import Malformed
 from plumbing.layer.capability import ATTRIBUTE
 from plumbing.layer.entries import Entry, changed, contents, unreadable
-from plumbing.layer.sink import Nowhere, Sink
+from plumbing.layer.streams import Nowhere, Sink
 from plumbing.oci.digest import Digest
 
 BLOCK = 512
@@ -187,9 +187,9 @@ class _Blocks:
         return Digest.ending(self._hasher)
 
     @staticmethod
-    def _read(file: BinaryIO, room: memoryview, entry: Entry) -> int:
+    def _read(file: FileIO | BytesIO, room: memoryview, entry: Entry) -> int:
         try:
-            return file.readinto(room)  # type: ignore[attr-defined,no-any-return]
+            return file.readinto(room) or 0
         except OSError as error:
             raise unreadable(str(entry.source), error) from error
 

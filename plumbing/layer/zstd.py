@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from io import RawIOBase
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from plumbing.errors import Malformed
-from plumbing.layer.sink import Sink
+from plumbing.layer.streams import Readable, Sink
 
 JOB = 2 << 20
 """Bytes of input in a job: what the compressed bytes depend on, so that it is part of `codec_id`."""
@@ -54,10 +53,10 @@ class ZstdWriter:
         pass
 
 
-class ZstdReader(RawIOBase):
+class ZstdReader:
     """The plain bytes of all frames. Reads raise Malformed for what is damaged, cut short or no zstd."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Readable) -> None:
         import zstandard
 
         self._fault = zstandard.ZstdError
@@ -65,23 +64,20 @@ class ZstdReader(RawIOBase):
         decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
         self._plain = decompressor.stream_reader(cast(BinaryIO, self._frames), read_across_frames=True, closefd=False)
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
+    def read(self, size: int = -1, /) -> bytes:
         try:
-            count = self._plain.readinto(buffer)
+            data = self._plain.read(size)
         except self._fault as error:
             raise Malformed("zstd stream", error, expected="whole and undamaged data") from error
-        if not count and not self._frames.whole:
+        if not data and size and not self._frames.whole:
             raise Malformed("zstd stream", "cut short", expected="whole and undamaged data")
-        return count
+        return data
 
 
 class _Frames:
     """Reads from `stream`, and knows whether all that was read is whole frames, one at least."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Readable) -> None:
         self._stream = stream
         self._walk = _walk()
         self._skip, self._want = next(self._walk)

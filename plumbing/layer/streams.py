@@ -1,4 +1,4 @@
-"""Sinks: where bytes go, on their way out of this package."""
+"""Streams: where bytes come from and where they go, as little as has to be known of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ import hashlib
 from typing import Protocol
 
 from plumbing.oci.digest import Digest
+
+
+class Readable(Protocol):
+    """A file, a blob, a decompressor. A read gives some bytes, `size` at most; none at the end alone."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
 class Sink(Protocol):
