@@ -1,0 +1,69 @@
+"""Projects and stores of their own for the porcelain's tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from plumbing.store import Store
+from plumbing.store.fsck import fsck
+from tests.tools import EXAMPLES, KRUST, require_tool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a krust process ended, and what it printed."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def fault(self) -> str:
+        """The last line for people."""
+        return self.stderr.splitlines()[-1]
+
+
+Krust = Callable[..., Outcome]
+
+
+@pytest.fixture
+def hello(tmp_path: Path) -> Path:
+    """A copy of examples/hello-krust, with nothing built."""
+    ignore = shutil.ignore_patterns("target", ".krust")
+    return Path(shutil.copytree(EXAMPLES / "hello-krust", tmp_path / "hello-krust", ignore=ignore))
+
+
+@pytest.fixture
+def krust(tmp_path: Path) -> Krust:
+    """Run krust in a process of its own, in `tmp_path` if no other `cwd` is named, however it ends."""
+    require_tool(os.environ.get("CARGO", "cargo"))
+
+    def krust(*arguments: str | Path, cwd: Path = tmp_path, env: Mapping[str, str] | None = None) -> Outcome:
+        done = subprocess.run(
+            [KRUST, *arguments], cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return krust
+
+
+def clean(store: Path) -> bool:
+    """Whether `krust verify` would find nothing, with every byte read."""
+    return fsck(Store.open(store)).problems == ()
+
+
+def write_project(folder: Path, files: Mapping[str, str]) -> Path:
+    """Write `files`, by path and text, below `folder`; return it."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
