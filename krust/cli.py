@@ -102,7 +102,7 @@ def _main(arguments: list[str], name: str) -> None:
         """With -v, what led to the error."""
         cause = error.__cause__
         while cause is not None and settings.console.verbose:
-            print(f"krust: because of {type(cause).__name__}: {cause}", file=sys.stderr)
+            click.echo(f"{name}: because of {type(cause).__name__}: {cause}", err=True)
             cause = cause.__cause__
 
     cli.context_settings["obj"] = settings

@@ -25,4 +25,5 @@ class Console:
             self._write(text)
 
     def _write(self, text: str) -> None:
-        print(f"krust: {text}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"krust: {text}\n")
+        sys.stderr.flush()

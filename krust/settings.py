@@ -45,12 +45,14 @@ class Settings:
         """Seconds since 1970-01-01 UTC, for all times in an image. reproducible-builds.org, SOURCE_DATE_EPOCH."""
         text = self.env.get("SOURCE_DATE_EPOCH") or "0"
         if not text.isascii() or not text.isdigit() or len(text) > 12:
-            raise SettingError(f"cannot use SOURCE_DATE_EPOCH '{text}': expected seconds since 1970, such as 1700000000")
+            raise SettingError(
+                f"cannot use SOURCE_DATE_EPOCH '{text}': expected seconds since 1970, such as 1700000000"
+            )
         return int(text)
 
 
 def store_path(here: Path) -> str:
-    """Where the store is by default: the nearest `.krust` upwards, else in the root of the cargo workspace, else here."""
+    """Where the store is by default: the nearest `.krust` upwards, else in the cargo workspace's root, else here."""
     path = nearest(here) or (_workspace(here) or here) / FOLDER
     return os.path.relpath(path, here)
 

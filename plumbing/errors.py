@@ -55,7 +55,8 @@ class NotFound(PlumbingError):
 
     @classmethod
     def name(cls, name: str, store: Path) -> NotFound:
-        return cls(f"cannot find '{shown(name)}': no ref, digest or layout of that name in '{store}'; 'krust ls-refs' lists the refs")
+        what = "no ref, digest or layout of that name"
+        return cls(f"cannot find '{shown(name)}': {what} in '{store}'; 'krust ls-refs' lists the refs")
 
 
 class Ambiguous(PlumbingError):
@@ -70,7 +71,9 @@ class DigestMismatch(PlumbingError):
     """What was read as `expected` is something else. `found` is a digest or a size in bytes."""
 
     def __init__(self, expected: object, found: object, *, where: object) -> None:
-        super().__init__(f"corrupt blob '{expected}' in '{where}': found {found}; delete it and write or fetch it again")
+        super().__init__(
+            f"corrupt blob '{expected}' in '{where}': found {found}; delete it and write or fetch it again"
+        )
 
 
 class RefConflict(PlumbingError):
@@ -86,11 +89,11 @@ class StoreError(PlumbingError):
 
 
 class SourceError(PlumbingError):
-    """A file that should go into a layer is missing, unreadable, of a kind that no layer holds, or changes while it is read."""
+    """A file for a layer is missing, unreadable, of a kind that no layer holds, or changes while it is read."""
 
 
 class RegistryError(PlumbingError):
-    """`host` said no, or something that cannot be. `status` is None without an answer; `codes` are those of its body."""
+    """`host` said no, or what cannot be. `status` is None without an answer; `codes` are those of its body."""
 
     def __init__(self, message: str, *, host: str, status: int | None = None, codes: Iterable[str] = ()) -> None:
         super().__init__(message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from krust.image.assemble import Image, assemble, combine, image_name
 from krust.image.export import export
 from krust.image.steps import Steps
 from krust.settings import Settings
-from plumbing.commands.options import writable_store_option
+from plumbing.commands.options import compression_option, writable_store_option
 from plumbing.layer.codec import Codec
 from plumbing.oci import document
 from plumbing.oci.descriptor import Descriptor
@@ -165,7 +165,7 @@ def write_trace(path: Path, script: str) -> None:
 @click.option("-t", "--tag", "tags", multiple=True, metavar="TAG", help="A tag; repeatable; default: latest.")
 @click.option("--repo", metavar="HOST/PREFIX", help="Where images are pushed; default: KRUST_REPO.")
 @click.option("--no-push", is_flag=True, help="Write the image into the store, and push nothing.")
-@click.option("--compression", type=click.Choice(["gzip", "zstd", "none"]), default="gzip", show_default=True)
+@compression_option
 @click.option(
     "-o",
     "--output",
@@ -198,7 +198,7 @@ def command(
     as_json: bool,
     store: Store,
 ) -> None:
-    """Compile the cargo project in DIRECTORY to a static binary, make an image of it, and print its reference by digest.
+    """Compile the cargo project in DIRECTORY to a static binary, make an image of it, print its reference by digest.
 
     What follows '--' goes to cargo: 'krust build -- --features tls'.
     """

@@ -47,7 +47,10 @@ def assemble(
     """
     program = f"{FOLDER}/{binary.name}"
     layer = steps.layer(
-        [Source(src=binary.path, dest=program, mode=0o755)], mtime=created, compression=compression, present=base.present
+        [Source(src=binary.path, dest=program, mode=0o755)],
+        mtime=created,
+        compression=compression,
+        present=base.present,
     )
     config = steps.config(
         binary.platform,

@@ -1,4 +1,4 @@
-"""Base images: `scratch`, nothing; `static`, made here of what a static binary may look for; or an image in the store."""
+"""Base images: `scratch`, nothing; `static`, made here of what a static binary looks for; an image in the store."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from krust.errors import SettingError
 from krust.image.steps import Steps
 from plumbing.layer.codec import codec_id
 from plumbing.layer.entries import Source
@@ -79,5 +80,6 @@ def _key(certificates: Path, zones: Path) -> str:
 def _package(name: str) -> Path:
     """Where the data of an installed package is; it is not imported, which would cost more than all the rest."""
     spec = find_spec(name)
-    assert spec is not None and spec.submodule_search_locations, f"{name} is a dependency of krust"
+    if spec is None or not spec.submodule_search_locations:
+        raise SettingError(f"cannot find the package '{name}' beside krust; install krust again")
     return Path(spec.submodule_search_locations[0])

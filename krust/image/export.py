@@ -24,7 +24,7 @@ def export(store: Store, root: Descriptor, names: Sequence[str], target: Path) -
     names   refs that `root` has there
     raises  SettingError where something else is at `target`, StoreError; `target` is whole or as it was
 
-    image-spec 1.1, image-layout.md: an archive is the layout's files, oci-layout and index.json among them.
+    image-spec 1.1, image-layout.md: an archive holds the layout's files, without a folder around them.
     """
     archive = target.suffix == ".tar"
     if not archive and target.exists() and not Store.is_layout(target):
@@ -32,7 +32,7 @@ def export(store: Store, root: Descriptor, names: Sequence[str], target: Path) -
     with failing_as("write", target), _beside(target) as folder:
         layout = Store.create(folder / "layout")
         copy(store, layout, root)
-        layout.update_refs({name: (root, ANY) for name in names})
+        layout.update_refs(dict.fromkeys(names, (root, ANY)))
         layout.strip()
         if archive:
             entries = collect([Source(src=layout.path, dest="/")])

@@ -1,4 +1,4 @@
-"""Steps: the plumbing commands that make an image, carried out, and written down as a shell script if that is wanted."""
+"""Steps: the plumbing commands that make an image, carried out, and written down as a script if that is wanted."""
 
 from __future__ import annotations
 
@@ -48,9 +48,7 @@ class Steps:
         exclude: Sequence[str] = (),
         present: Sequence[str] = (),
     ) -> WrittenLayer:
-        layer = write_layer(
-            self.store, sources, mtime=mtime, compression=compression, exclude=exclude, present=present
-        )
+        layer = write_layer(self.store, sources, mtime=mtime, compression=compression, exclude=exclude, present=present)
         words = ["write-layer", f"--mtime={mtime}", f"--compression={compression}"]
         words += [f"--exclude={pattern}" for pattern in exclude]
         words += [f"--present={path}" for path in present]
@@ -110,7 +108,7 @@ class Steps:
         return index
 
     def refs(self, names: Sequence[str], target: Descriptor) -> None:
-        update_refs(self.store, {name: (target, ANY) for name in names})
+        update_refs(self.store, dict.fromkeys(names, (target, ANY)))
         for name in names:
             self._lines.append(_command(["update-ref", name, self._name(target.digest)]))
 
@@ -142,13 +140,13 @@ def _word(word: str) -> str:
     """Quoted for the shell, but for one of our variables at its end."""
     option, dollar, variable = word.rpartition("$")
     if dollar and variable.isalnum() and (not option or option.endswith("=")):
-        return f"{quote(option) if option else ''}\"${variable}\""
+        return f'{quote(option) if option else ""}"${variable}"'
     return quote(word)
 
 
 def _record(source: Source) -> str:
     mode = "-" if source.mode is None else f"{source.mode:o}"
-    src = "" if source.src is None else f"\t{source.src}"
+    src = "" if source.src is None else f"\t{source.src!s}"
     return f"{mode} {source.uid}:{source.gid}\t{source.dest}{src}"
 
 

@@ -1,4 +1,4 @@
-"""The plumbing commands, one a file: `write-index` is write_index.py. A script may rely on all that they take and print."""
+"""The plumbing commands, one a file: `write-index` is write_index.py. Scripts may rely on what they take and print."""
 
 from __future__ import annotations
 

@@ -23,7 +23,11 @@ def cat_blob(found: Found, out: BinaryIO) -> None:
 
 @click.command("cat-blob")
 @click.argument("name", required=False)
-@click.option("--batch", metavar="FILE", help="Take names from FILE, '-' for standard input; each gives 'DIGEST SIZE', its bytes, a newline.")
+@click.option(
+    "--batch",
+    metavar="FILE",
+    help="Take names from FILE, '-' for standard input; each gives 'DIGEST SIZE', its bytes, a newline.",
+)
 @zero_option
 @store_option
 def command(name: str | None, batch: str | None, zero: bool, store: Store) -> None:

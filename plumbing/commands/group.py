@@ -1,4 +1,4 @@
-"""A group of commands that are imported when they are run, and the one place where errors become messages and exit codes."""
+"""Commands that are imported when they are run, and the one place where errors become messages and exit codes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 class Commands(click.Group):
-    """`sections`: heading of the help text to the commands under it; `packages`: each command to the package of its module."""
+    """`sections`: each heading of the help to its commands; `packages`: each command to the package of its module."""
 
-    def __init__(self, *args: Any, sections: Mapping[str, Sequence[str]], packages: Mapping[str, str], **more: Any) -> None:
+    def __init__(
+        self, *args: Any, sections: Mapping[str, Sequence[str]], packages: Mapping[str, str], **more: Any
+    ) -> None:
         super().__init__(*args, **more)
         self.sections = sections
         self.packages = packages
@@ -54,7 +56,9 @@ class Commands(click.Group):
                 formatter.write_dl([(name, command.get_short_help_str(72)) for name, command in commands if command])
 
 
-def run(group: click.Group, arguments: Sequence[str], *, name: str, fault: Callable[[PlumbingError], None] | None = None) -> int:
+def run(
+    group: click.Group, arguments: Sequence[str], *, name: str, fault: Callable[[PlumbingError], None] | None = None
+) -> int:
     """Run the command that `arguments` name; return the exit code: 0 done, 1 failed, 2 usage, 130 interrupted.
 
     A command may return an exit code of its own, such as that of the program that it ran.

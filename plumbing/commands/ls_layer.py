@@ -18,7 +18,7 @@ from plumbing.store.names import Found, find
 
 
 def ls_layer(found: Found) -> Iterator[Member]:
-    """What the tar of the layer holds, in its order. Raises NotFound, DigestMismatch, Malformed for what is no layer."""
+    """What the layer's tar holds, in its order. Raises NotFound, DigestMismatch, or Malformed for what is no layer."""
     codec = mediatype.LAYERS.get(found.descriptor.media_type)
     if codec is None:
         raise Malformed("layer", found.descriptor.digest, expected="a layer; 'krust ls-tree' lists those of an image")
@@ -46,7 +46,9 @@ _LETTERS = {"file": "-", "directory": "d", "symlink": "l", "hardlink": "h", "cha
 
 
 def _line(member: Member, *, zero: bool) -> str:
-    path, target = (member.path, member.target) if zero else (_shown(member.path), member.target and _shown(member.target))
+    path, target = (
+        (member.path, member.target) if zero else (_shown(member.path), member.target and _shown(member.target))
+    )
     mode = f"{_LETTERS[member.kind]}{member.mode:04o}"
     arrow = f" -> {target}" if target is not None else ""
     capability = f" {capabilities_text(member.capability)}" if member.capability is not None else ""

@@ -28,7 +28,7 @@ class Node:
 
 
 def ls_tree(store: Store, root: Descriptor, *, depth: int = 0) -> Iterator[Node]:
-    """`root` and all below it, each node before its children, in the documents' order. Raises NotFound, DigestMismatch."""
+    """`root` and all below it, nodes before children, in the documents' order. Raises NotFound, DigestMismatch."""
     if depth > DEEPEST:
         raise Malformed("index", root.digest, expected=f"at most {DEEPEST} indexes within each other")
     yield Node(depth=depth, kind=_kind(root), descriptor=root, present=store.has(root))

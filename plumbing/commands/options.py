@@ -106,10 +106,21 @@ def _open(path: Path) -> Store:
     return Store.open(path) if Store.is_layout(path) else Store(path)
 
 
+compression_option: Callable[[F], F] = click.option(
+    "--compression",
+    type=click.Choice(["gzip", "zstd", "none"]),
+    default="gzip",
+    show_default=True,
+    help="How the layer is compressed.",
+)
+
 json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 zero_option: Callable[[F], F] = click.option(
-    "-z", "zero", is_flag=True, help="End each record with a zero byte, not a newline; paths and names stay as they are."
+    "-z",
+    "zero",
+    is_flag=True,
+    help="End each record with a zero byte, not a newline; paths and names stay as they are.",
 )
 
 
@@ -123,7 +134,7 @@ def opened(path: str) -> BinaryIO:
     if path == "-":
         return sys.stdin.buffer
     try:
-        return open(path, "rb")  # noqa: SIM115  (the caller closes it)
+        return open(path, "rb")
     except OSError as error:
         raise SourceError(f"cannot read '{path}': {reason(error)}") from error
 

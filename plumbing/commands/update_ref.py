@@ -47,7 +47,9 @@ def full_name(name: str) -> str:
 @click.argument("name", required=False)
 @click.argument("new", required=False)
 @click.argument("old", required=False)
-@click.option("--batch", metavar="FILE", help=f"Take changes from FILE, '-' for standard input, all or none; a line is {_RECORD}.")
+@click.option(
+    "--batch", metavar="FILE", help=f"Take changes from FILE, '-' for standard input, all or none; a line is {_RECORD}."
+)
 @zero_option
 @writable_store_option
 def command(name: str | None, new: str | None, old: str | None, batch: str | None, zero: bool, store: Store) -> None:

@@ -43,7 +43,7 @@ def write_config(
 
 
 def diff_id(store: Store, digest: Digest) -> Digest:
-    """The diff ID of a stored layer: as it was noted, else by reading it all. Raises NotFound, DigestMismatch, Malformed."""
+    """The diff ID of a stored layer: as noted, else by reading it all. Raises NotFound, DigestMismatch, Malformed."""
     noted = store.diff_id(digest)
     if noted is not None:
         return noted
@@ -60,17 +60,30 @@ def diff_id(store: Store, digest: Digest) -> Digest:
 @click.option("--platform", type=Parsed(Platform, "PLATFORM"), required=True, help="Such as linux/amd64, linux/arm/v7.")
 @click.option("--layer", "layers", metavar="LAYER", multiple=True, help="A layer, the lowest first; repeatable.")
 @click.option("--base", metavar="IMAGE", help="An image whose config and layers this one is built on.")
-@click.option("--entrypoint", "entrypoints", metavar="WORD", multiple=True, help="The program and its fixed words; repeatable.")
-@click.option("--arg", "args", metavar="WORD", multiple=True, help="A word that follows if the user gives none; repeatable.")
+@click.option(
+    "--entrypoint", "entrypoints", metavar="WORD", multiple=True, help="The program and its fixed words; repeatable."
+)
+@click.option(
+    "--arg", "args", metavar="WORD", multiple=True, help="A word that follows if the user gives none; repeatable."
+)
 @click.option("--env", "env", type=Pair(), multiple=True, help="An environment variable; repeatable.")
 @click.option("--user", help="The user, and group: 65532:65532, nonroot.")
 @click.option("--workdir", metavar="PATH", help="Where the program starts.")
 @click.option("--label", "labels", type=Pair(), multiple=True, help="A label; repeatable.")
-@click.option("--port", "ports", metavar="PORT", multiple=True, help="A port that is listened on, such as 8080/tcp; repeatable.")
-@click.option("--volume", "volumes", metavar="PATH", multiple=True, help="A directory whose data should last; repeatable.")
+@click.option(
+    "--port", "ports", metavar="PORT", multiple=True, help="A port that is listened on, such as 8080/tcp; repeatable."
+)
+@click.option(
+    "--volume", "volumes", metavar="PATH", multiple=True, help="A directory whose data should last; repeatable."
+)
 @click.option("--stop-signal", metavar="SIGNAL", help="What ends the program, such as SIGTERM.")
 @click.option(
-    "--created", type=int, default=0, envvar="SOURCE_DATE_EPOCH", show_envvar=True, help="Seconds since 1970; default: 0."
+    "--created",
+    type=int,
+    default=0,
+    envvar="SOURCE_DATE_EPOCH",
+    show_envvar=True,
+    help="Seconds since 1970; default: 0.",
 )
 @click.option("--created-by", default="krust", show_default=True, help="What the history says made the layers.")
 @json_option

@@ -43,9 +43,7 @@ def _entry(store: Store, descriptor: Descriptor) -> Descriptor:
 @click.option("--annotation", "annotations", type=Pair(), multiple=True, help="An annotation; repeatable.")
 @json_option
 @writable_store_option
-def command(
-    names: tuple[str, ...], annotations: tuple[tuple[str, str], ...], as_json: bool, store: Store
-) -> None:
+def command(names: tuple[str, ...], annotations: tuple[tuple[str, str], ...], as_json: bool, store: Store) -> None:
     """Store an index of MANIFESTs, in the order given, and print its digest."""
     manifests = [find(name, store).descriptor for name in names]
     show(write_index(store, manifests, annotations=dict(annotations)), as_json=as_json)

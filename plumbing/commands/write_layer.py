@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from plumbing.commands.options import Octal, opened, records, writable_store_option, zero_option
+from plumbing.commands.options import Octal, compression_option, opened, records, writable_store_option, zero_option
 from plumbing.errors import Malformed
 from plumbing.layer.capability import parse_capabilities
 from plumbing.layer.codec import MEDIA_TYPES, Codec, codec_id, compressor
@@ -45,7 +45,7 @@ def write_layer(
     exclude: Sequence[str] = (),
     present: Sequence[str] = (),
 ) -> WrittenLayer:
-    """Store `sources` as a layer. The same files give the same diff ID anywhere, and with the same codec the same digest.
+    """Store `sources` as a layer. The same files give the same diff ID anywhere; with the same codec the same digest.
 
     mtime    seconds since 1970-01-01 UTC, of every entry
     exclude, present   as in entries.collect
@@ -110,7 +110,7 @@ def parse_record(text: str) -> Source:
 @click.option("--cap", metavar="CAPS", help="File capabilities, as for setcap: cap_net_bind_service=+ep.")
 @click.option("--exclude", metavar="GLOB", multiple=True, help="Leave out of directories what matches; repeatable.")
 @click.option("--present", metavar="PATH", multiple=True, help="A directory that the layers below have; repeatable.")
-@click.option("--compression", type=click.Choice(["gzip", "zstd", "none"]), default="gzip", show_default=True)
+@compression_option
 @click.option("--level", type=int, help="gzip: 0 to 3; zstd: 1 to 19.")
 @click.option(
     "--mtime", type=int, default=0, envvar="SOURCE_DATE_EPOCH", show_envvar=True, help="Seconds since 1970; default: 0."

@@ -46,7 +46,9 @@ def write_manifest(
     for layer in together:
         if not store.has(layer):
             raise NotFound.blob(layer.digest, store.path)
-    manifest = Manifest.of(replace(config, media_type=mediatype.CONFIG), together, annotations=annotations, subject=subject)
+    manifest = Manifest.of(
+        replace(config, media_type=mediatype.CONFIG), together, annotations=annotations, subject=subject
+    )
     return store.put(manifest.raw, manifest.media_type)
 
 

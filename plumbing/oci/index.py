@@ -76,7 +76,7 @@ def parse_node(raw: bytes, media_type: str) -> Manifest | Index:
 
 
 def sniff(raw: bytes) -> str:
-    """The media type of a manifest or index whose descriptor is not known: what it says, else what its fields tell.
+    """The media type of a manifest or index of unknown descriptor: what it says, else what its fields tell.
 
     Raises Malformed for anything else.
     """
@@ -88,4 +88,4 @@ def sniff(raw: bytes) -> str:
         return mediatype.INDEX
     if said is None and fields.has("config") and fields.has("layers"):
         return mediatype.MANIFEST
-    fields.wrong("mediaType", "a manifest's or an index's")
+    raise Malformed("manifest", said, expected="a manifest's or an index's media type", where="mediaType")

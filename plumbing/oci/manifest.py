@@ -26,7 +26,7 @@ class Manifest:
 
     @classmethod
     def parse(cls, raw: bytes, media_type: str = mediatype.MANIFEST) -> Self:
-        """Raises Malformed. `media_type` is what the descriptor or the registry called it; the document may not contradict."""
+        """Raises Malformed. `media_type` is what its descriptor, or a registry, calls it: it may not contradict."""
         fields = Fields(document.load(raw, "manifest"), "manifest")
         check_kind(fields, media_type, others=("manifests",))
         if fields.value.get("schemaVersion") != 2:
@@ -69,7 +69,7 @@ class Manifest:
 
     @property
     def children(self) -> tuple[Descriptor, ...]:
-        """What must exist before this can be: the config, then the layers. A subject need not (manifest.md, "subject")."""
+        """What must exist before this can: the config, then the layers. A subject need not: manifest.md, "subject"."""
         return (self.config, *self.layers)
 
 

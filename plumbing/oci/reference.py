@@ -21,7 +21,7 @@ DOCKER_HUB = "docker.io"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """`registry` is host[:port], `repository` has no tag and no digest. Neither tag nor digest means the repository itself."""
+    """`registry` is host[:port]; `repository` is without tag and digest. Neither of these: the repository itself."""
 
     registry: str
     repository: str

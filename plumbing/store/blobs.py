@@ -1,4 +1,4 @@
-"""Blobs: written whole or not at all, read only if they are what their name says. image-spec 1.1, image-layout.md "Blobs"."""
+"""Blobs: written whole or not at all, read only as what their name says. image-spec 1.1, image-layout.md "Blobs"."""
 
 from __future__ import annotations
 
@@ -159,7 +159,9 @@ class BlobWriter:
         """Hash by the algorithm of `digest` instead of sha256; before the first byte."""
         self._hasher = digest.hasher()
 
-    def commit(self, expected: Digest | None = None, size: int | None = None, *, diff_id: Digest | None = None) -> Digest:
+    def commit(
+        self, expected: Digest | None = None, size: int | None = None, *, diff_id: Digest | None = None
+    ) -> Digest:
         """Give the bytes their name; return it. A blob that is there already stays, and is as good as new for gc.
 
         expected, size  what the bytes must be; raises DigestMismatch, and nothing is kept
@@ -201,14 +203,16 @@ class BlobWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._file.close()
         if self._path is not None:
             self._path.unlink(missing_ok=True)
 
 
 def freshen(path: Path) -> None:
-    """Make a blob young for gc: its change time is now. Its modification time stays, so that what is noted still fits."""
+    """Make a blob young for gc: its change time is now. Its modification time stays, so that what is noted fits."""
     try:
         status = os.stat(path, follow_symlinks=False)
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)

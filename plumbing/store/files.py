@@ -41,7 +41,7 @@ def open_regular(path: Path) -> BinaryIO:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise StoreError(f"cannot read '{path}': not a regular file")
-    return open(descriptor, "rb", buffering=0)  # noqa: SIM115  (the caller closes it)
+    return open(descriptor, "rb", buffering=0)
 
 
 def sync_folder(path: Path) -> None:

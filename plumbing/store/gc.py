@@ -68,7 +68,7 @@ def _garbage(store: Store, needed: set[Digest], before: float) -> Iterator[Garba
             continue
         with suppress(FileNotFoundError):
             status = os.stat(store.blobs.path(digest), follow_symlinks=False)
-            # the change time, which nobody can set back: `freshen` sets it to now, and a copy with old times is new here
+            # the change time, which nobody can set back: `freshen` makes it now, and a copy with old times is new
             if status.st_ctime <= before:
                 yield Garbage(digest, status.st_size)
 

@@ -28,9 +28,7 @@ def choose(index: Index, platform: Platform | None, name: object) -> Descriptor:
     Attestations, which tools keep beside images as entries for unknown/unknown, are no images.
     """
     images = [entry for entry in index.manifests if not _is_attestation(entry)]
-    fitting = [
-        entry for entry in images if platform is None or entry.platform is None or platform.runs(entry.platform)
-    ]
+    fitting = [entry for entry in images if platform is None or entry.platform is None or platform.runs(entry.platform)]
     if len(fitting) == 1 or (fitting and platform is not None):
         return fitting[0]
     there = ", ".join(str(entry.platform) for entry in images if entry.platform) or "nothing with a platform"
@@ -50,7 +48,6 @@ def config_of(store: Store, descriptor: Descriptor, platform: Platform | None = 
 
 
 def _is_attestation(entry: Descriptor) -> bool:
-    return (
-        entry.annotations.get("vnd.docker.reference.type") == "attestation-manifest"
-        or (entry.platform is not None and entry.platform.os == "unknown")
+    return entry.annotations.get("vnd.docker.reference.type") == "attestation-manifest" or (
+        entry.platform is not None and entry.platform.os == "unknown"
     )

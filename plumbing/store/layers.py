@@ -1,9 +1,9 @@
 """Which stored layer holds a given tar: so that what was compressed once is not compressed again.
 
-`layers/CODEC/SIZE/sha256-HEX` is a symbolic link to the blob of the layer with that diff ID, whose files have SIZE bytes
-in all. As the attributes on blobs, these links are hints: a dangling one is no harm, and gc clears it away. The size
-comes first because it is known before anything is read: where no layer has it, nothing need be hashed to know that the
-tar is new. docs/decisions/0001-layers-by-diff-id.md
+`layers/CODEC/SIZE/sha256-HEX` is a symbolic link to the blob of the layer with that diff ID, whose files have SIZE
+bytes in all. As the attributes on blobs, these links are hints: a dangling one is no harm, and gc clears it away. The
+size comes first because it is known before anything is read: where no layer has it, the tar is new, and nothing need be
+hashed to know that. docs/decisions/0001-layers-by-diff-id.md
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def any_of(blobs: Blobs, codec: str, size: int) -> bool:
 
 
 def note(blobs: Blobs, diff_id: Digest, codec: str, size: int, digest: Digest) -> None:
-    """Remember that `digest` is the layer of `diff_id` as `codec` compresses it. Where that cannot be, nothing is kept."""
+    """Remember that `digest` is what `codec` makes of the tar of `diff_id`. Where that cannot be, nothing is kept."""
     link = _link(blobs.root, diff_id, codec, size)
     with suppress(OSError):
         link.parent.mkdir(parents=True, exist_ok=True)

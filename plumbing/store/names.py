@@ -82,7 +82,9 @@ def _digest(text: str) -> Digest | None:
 
 
 def _expand(start: str, text: str, store: Store) -> Digest:
-    candidates = sorted(digest for digest in store.blobs if digest.hex.startswith(start) and digest.algorithm == "sha256")
+    candidates = sorted(
+        digest for digest in store.blobs if digest.hex.startswith(start) and digest.algorithm == "sha256"
+    )
     if not candidates:
         raise NotFound.name(text, store.path)
     if len(candidates) > 1:
@@ -92,11 +94,13 @@ def _expand(start: str, text: str, store: Store) -> Digest:
 
 def _describe(store: Store, digest: Digest) -> Descriptor:
     """As a ref has it, if one does: that descriptor knows more than the bytes tell."""
-    return next((ref.descriptor for ref in store.refs if ref.descriptor.digest == digest), None) or store.describe(digest)
+    return next((ref.descriptor for ref in store.refs if ref.descriptor.digest == digest), None) or store.describe(
+        digest
+    )
 
 
 def _reference(text: str, store: Store) -> Found:
-    """host/repository@digest by its digest; host/repository:tag as a fetched ref, else as what was built under that name."""
+    """host/repository@digest by its digest, host/repository:tag as a ref of what was fetched."""
     try:
         reference = Reference.parse(text)
     except Malformed:

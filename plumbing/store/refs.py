@@ -19,7 +19,9 @@ from plumbing.store import files, lock
 
 ANNOTATION = "org.opencontainers.image.ref.name"
 NAME = "index.json"
-_LIMIT = 1 << 30  # a layout of 10^5 refs has an index of tens of megabytes: the limit of 4 MiB is for what a registry takes
+_LIMIT = (
+    1 << 30
+)  # a layout of 10^5 refs has an index of tens of megabytes: the limit of 4 MiB is for what a registry takes
 _FORM = re.compile(r"[A-Za-z0-9]+(?:[-._:@/+]+[A-Za-z0-9]+)*")
 _LONGEST = 512
 
@@ -124,7 +126,9 @@ class Refs:
 
 def initial() -> bytes:
     """The `index.json` of a layout without refs."""
-    return json.dumps({"schemaVersion": 2, "mediaType": mediatype.INDEX, "manifests": []}, separators=(",", ":")).encode()
+    return json.dumps(
+        {"schemaVersion": 2, "mediaType": mediatype.INDEX, "manifests": []}, separators=(",", ":")
+    ).encode()
 
 
 def check_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Store: an OCI image layout with blobs and refs, for any number of processes at once. image-spec 1.1, image-layout.md."""
+"""Store: an OCI image layout, for any number of processes at once. image-spec 1.1, image-layout.md."""
 
 from __future__ import annotations
 
@@ -47,10 +47,14 @@ class Store:
                 with files.open_regular(marker) as file:
                     raw = file.read(document.LIMIT)
             except (FileNotFoundError, NotADirectoryError):
-                raise StoreError(f"cannot open '{path}': no OCI layout there; 'krust build --no-push' makes a store") from None
+                raise StoreError(
+                    f"cannot open '{path}': no OCI layout there; 'krust build --no-push' makes a store"
+                ) from None
         version = document.load(raw, _MARKER).get("imageLayoutVersion")
         if version != _MARK["imageLayoutVersion"]:
-            raise StoreError(f"cannot open '{path}': a layout of version '{version}', not {_MARK['imageLayoutVersion']}")
+            raise StoreError(
+                f"cannot open '{path}': a layout of version '{version}', not {_MARK['imageLayoutVersion']}"
+            )
         for folder in (path / "blobs", path / "blobs" / "sha256"):
             if folder.is_symlink():
                 raise StoreError(f"cannot open '{path}': '{folder}' is a symbolic link; a store's folders are its own")
@@ -99,7 +103,9 @@ class Store:
             raise Malformed("blob", descriptor.digest, expected=f"at most {limit} bytes, not {descriptor.size}")
         with self.blobs.open(descriptor.digest) as blob:
             if blob.size != descriptor.size:
-                raise DigestMismatch(descriptor.digest, f"{blob.size} bytes, expected {descriptor.size}", where=self.path)
+                raise DigestMismatch(
+                    descriptor.digest, f"{blob.size} bytes, expected {descriptor.size}", where=self.path
+                )
             return blob.read()
 
     def open_blob(self, descriptor: Descriptor) -> BlobReader:
@@ -181,7 +187,7 @@ class Store:
     # as an end of a copy: plumbing/oci/exchange.py
 
     def complete(self, node: Descriptor) -> bool:
-        """Whether `node` and all below it are there: a node alone says nothing, another may have deleted its children."""
+        """Whether `node` and all below it are there: a node alone says nothing, its children may have been deleted."""
         try:
             return all(self.has(descriptor) for descriptor in self.walk(node))
         except (NotFound, DigestMismatch):
@@ -204,11 +210,11 @@ class Store:
     # layers
 
     def may_have_layer(self, codec: str, size: int) -> bool:
-        """Whether a layer with files of `size` bytes, as `codec` compresses them, may be stored: cheap, and no promise."""
+        """Whether a layer with files of `size` bytes, as `codec` compresses them, may be stored: cheap, no promise."""
         return layers.any_of(self.blobs, codec, size)
 
     def layer(self, diff_id: Digest, codec: str, size: int) -> Digest | None:
-        """The stored layer of `diff_id`, with files of `size` bytes, as `codec` (with version) compresses it, if known."""
+        """The stored layer of `diff_id`, with files of `size` bytes, as `codec` (with version) made it, if known."""
         return layers.noted(self.blobs, diff_id, codec, size)
 
     def note_layer(self, digest: Digest, diff_id: Digest, codec: str, size: int) -> None:
