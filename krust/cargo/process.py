@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
@@ -16,6 +17,9 @@ from krust.errors import CargoError, ToolchainError
 
 _GRACE = 5.0
 """Seconds from the request to stop until the group is killed; cargo and rustc need a few milliseconds."""
+
+_DYING = 0.5
+"""Seconds that are waited for killed grandchildren to be gone; some first processes of containers bury them late."""
 
 _STOPPED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -96,11 +100,19 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
     finally:  # also when a second Ctrl-C cuts the wait short
         _signal_group(child, signal.SIGKILL)
         child.wait()
+        # Its children are not ours to wait for, but what they still write would be in the way of whoever cleans up.
+        deadline = time.monotonic() + _DYING
+        while _signal_group(child, 0) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
 
-def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies
+def _signal_group(child: subprocess.Popen[bytes], number: int) -> bool:
+    """Whether anyone is there to be signalled. macOS says PermissionError of a group of zombies."""
+    try:
         os.killpg(child.pid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 @contextlib.contextmanager

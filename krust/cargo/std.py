@@ -101,8 +101,8 @@ def _build(toolchain: Toolchain, target: Target, kept: Path, lock: int, env: Map
     """Build in a folder beside `kept`, and rename. The child has the lock too: if we are killed, it may live on."""
     linker = zig.environment(toolchain, target, env=env, cache=cache)
     work = kept.with_name(f"{kept.name}.tmp")
-    shutil.rmtree(work, ignore_errors=True)  # of one that was killed; whoever wrote there has let go of the lock
     try:
+        shutil.rmtree(work, ignore_errors=True)  # of one that was killed; whoever wrote there has let go of the lock
         package = work / "package"
         (package / "src").mkdir(parents=True)
         (package / "src/lib.rs").write_text("#![no_std]\n")

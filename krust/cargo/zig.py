@@ -51,11 +51,14 @@ def environment(toolchain: Toolchain, target: Target, *, env: Mapping[str, str],
     with locked(folder.with_name(f"{folder.name}.lock")):
         if (variables := _read(kept)) is not None:  # another krust was faster
             return variables
-        folder.mkdir(exist_ok=True)
-        variables = _record(toolchain, target, zigbuild, zig, env, folder)
-        fresh = kept.with_suffix(f".{os.getpid()}")
-        fresh.write_text(json.dumps(variables, indent=1))
-        fresh.replace(kept)
+        try:
+            folder.mkdir(exist_ok=True)
+            variables = _record(toolchain, target, zigbuild, zig, env, folder)
+            fresh = kept.with_suffix(".tmp")
+            fresh.write_text(json.dumps(variables, indent=1))
+            fresh.replace(kept)
+        except OSError as error:
+            raise ToolchainError(f"cannot keep zig's environment in '{folder}': {error.strerror}; make room") from error
     return variables
 
 
@@ -63,9 +66,9 @@ def _read(kept: Path) -> dict[str, str] | None:
     """What was kept, if every file that it names is still there."""
     try:
         variables = json.loads(kept.read_text())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (OSError, ValueError):
         return None
-    if not isinstance(variables, dict):
+    if not isinstance(variables, dict) or not all(isinstance(value, str) for value in variables.values()):
         return None
     inside = [value for value in variables.values() if value.startswith(f"{kept.parent}{os.sep}")]
     return variables if inside and all(Path(path).exists() for path in inside) else None

@@ -1,0 +1,215 @@
+"""The three ways to a standard library, with real compilers. What is built is kept in krust's cache between runs."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from krust.cargo import elf, std, toolchain
+from krust.cargo.targets import Target, target_of
+from krust.cargo.toolchain import Toolchain
+from krust.errors import ToolchainError
+from plumbing.oci.platform import Platform
+from tests.krust.cargo.conftest import Build
+from tests.tools import ROOT, require, require_tool, run
+
+pytestmark = pytest.mark.slow
+
+_S390X = target_of(Platform.parse("linux/s390x"))
+
+
+@pytest.fixture
+def debian(env: dict[str, str]) -> dict[str, str]:
+    """An environment with Debian's compiler, which comes with its source and without musl."""
+    has = Path("/usr/bin/rustc").exists() and Path("/usr/bin/cargo").exists()
+    require(has, "no Debian compiler; 'apt-get install rustc-web cargo-web rust-web-src' gets one")
+    env = {**env, "CARGO": "/usr/bin/cargo", "RUSTC": "/usr/bin/rustc"}
+    require(std._has_source(toolchain.find(Path("/"), env=env)), "no rust-src of Debian's; install rust-web-src")
+    return env
+
+
+@pytest.fixture
+def rustup(env: dict[str, str], tmp_path: Path, host: Target) -> dict[str, str]:
+    """An environment with a toolchain of rustup's without musl, and without source: a copy, so that it can change."""
+    require_tool("rustup")
+    env = {name: value for name, value in env.items() if name not in ("CARGO", "RUSTC", "RUSTUP_TOOLCHAIN")}
+    sysroot = toolchain.find(tmp_path, env=env).sysroot.resolve()
+    require(sysroot.parent.name == "toolchains", f"'{sysroot}' is not of rustup's")
+    env |= {"RUSTUP_HOME": str(tmp_path / "rustup"), "RUSTUP_TOOLCHAIN": sysroot.name}
+    copy = tmp_path / "rustup/toolchains" / sysroot.name
+    shutil.copytree(sysroot, copy, symlinks=True, copy_function=link, ignore=shutil.ignore_patterns("doc", "man"))
+    for kind, what in (("target", host.triple), ("component", "rust-src")):
+        subprocess.run(["rustup", kind, "remove", what], env=env, capture_output=True, check=False)
+    return env
+
+
+def link(source: str, target: str) -> None:
+    """A name more for a large file, which rustup replaces and never changes; a copy of a small one."""
+    with contextlib.suppress(OSError):
+        if os.stat(source).st_size > 1 << 20:  # noqa: PTH116
+            return os.link(source, target)
+    shutil.copy2(source, target)
+    return None
+
+
+def test_one_that_is_installed_is_left_to_rustc(
+    tools: Toolchain, env, host: Target, tmp_path: Path, said: list[str]
+) -> None:
+    require(tools.has(host.triple), f"no standard library of {host}; 'rustup target add {host}' gets it")
+    assert std.sysroot(tools, host, tmp_path, env=env, cache=tmp_path, say=said.append) is None
+    assert said == []
+
+
+def test_one_that_rustup_has_is_had_from_it(rustup, host: Target, tmp_path: Path, said: list[str]) -> None:
+    tools = toolchain.find(tmp_path, env=rustup)
+    assert not tools.has(host.triple)
+    assert std.sysroot(tools, host, tmp_path, env=rustup, cache=tmp_path, say=said.append) is None
+    assert tools.has(host.triple)
+    assert said == [f"running 'rustup target add {host} --toolchain {tools.sysroot.name}'"]
+
+
+def test_rustup_that_can_fetch_nothing_is_an_error_that_says_what_to_do(
+    rustup, host: Target, tmp_path: Path, said: list[str]
+) -> None:
+    offline = {**rustup, "RUSTUP_DIST_SERVER": "http://127.0.0.1:9", "RUSTUP_MAX_RETRIES": "0"}
+    tools = toolchain.find(tmp_path, env=offline)
+    with pytest.raises(ToolchainError, match=f"try 'rustup target add {host}', or 'rustup component add rust-src'"):
+        std.sysroot(tools, host, tmp_path, env=offline, cache=tmp_path, say=said.append)
+    assert [line.split(" --")[0] for line in said] == [
+        f"running 'rustup target add {host}",
+        "running 'rustup component add rust-src",
+    ]
+
+
+def test_one_that_rustup_lacks_is_built_from_source(hello: Path, build: Build, rustup) -> None:
+    built = build(hello, platform=_S390X.platform, env=rustup)
+    assert elf.check(built.path, _S390X).position_independent
+    assert run(require_tool("qemu-s390x-static"), built.path).stdout == b"Hello from krust!\n"
+
+
+def test_one_of_a_compiler_without_rustup_is_built_from_source_once(
+    hello: Path, build: Build, debian, host: Target, cache: Path, said: list[str]
+) -> None:
+    built = build(hello, env=debian)
+    assert elf.check(built.path, host).position_independent
+    assert run(built.path).stdout == b"Hello from krust!\n"
+    said.clear()
+    build(hello, env=debian)
+    assert said == []
+    sysroot = std.sysroot(toolchain.find(hello, env=debian), host, hello, env=debian, cache=cache, say=said.append)
+    assert sysroot
+    assert list(sysroot.rglob("libstd-*.rlib"))
+
+
+def test_it_tells_nothing_of_this_machine(hello: Path, build: Build, debian, cache: Path, host: Target) -> None:
+    build(hello, env=debian)
+    tools = toolchain.find(hello, env=debian)
+    sysroot = std.sysroot(tools, host, hello, env=debian, cache=cache, say=print)
+    assert sysroot
+    for library in sysroot.rglob("*.rlib"):
+        content = library.read_bytes()
+        for place in (cache, Path(debian["CARGO_HOME"]), tools.source.resolve(), Path.home()):
+            assert f"{place}/".encode() not in content, library.name
+
+
+def test_none_at_all_is_an_error_that_says_what_to_do(debian, host: Target, tmp_path: Path, said: list[str]) -> None:
+    tools = replace(toolchain.find(tmp_path, env=debian), sysroot=tmp_path)
+    with pytest.raises(ToolchainError, match=r"cannot build for '.*-musl': no standard library .* 'apt-get install"):
+        std.sysroot(tools, host, tmp_path, env=debian, cache=tmp_path, say=said.append)
+
+
+_KRUST = """
+import os, sys
+from pathlib import Path
+from krust.cargo import std, toolchain
+from krust.cargo.targets import host_platform, target_of
+env = dict(os.environ)
+tools = toolchain.find(Path("/"), env=env)
+cache = Path(sys.argv[1])
+try:
+    say = lambda line: print(line, flush=True)
+    std.sysroot(tools, target_of(host_platform()), Path("/"), env=env, cache=cache, say=say)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@contextlib.contextmanager
+def getting(cache: Path, env: dict[str, str], *, told: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A krust that gets a standard library into `cache`, from the moment it tells of it, to the end of the block."""
+    command = [sys.executable, "-c", _KRUST, str(cache)]
+    with tempfile.TemporaryFile() as out:
+        krust = subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=subprocess.DEVNULL)
+        try:
+            until(lambda: told in os.pread(out.fileno(), 1000, 0).decode())
+            yield krust
+        finally:
+            krust.terminate()
+            krust.wait()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0])
+def test_a_build_that_is_killed_leaves_nothing_that_is_used(seconds: float, debian, tmp_path: Path) -> None:
+    with getting(tmp_path, debian, told="building the standard library") as krust:
+        time.sleep(seconds)
+        krust.send_signal(signal.SIGKILL)
+    assert whole(tmp_path) == []
+    wait_for_lock(tmp_path)
+    with getting(tmp_path, debian, told="building the standard library") as krust:
+        until(lambda: list((tmp_path / "std").glob("*.tmp/package/target/*")))
+        krust.send_signal(signal.SIGINT)
+        assert krust.wait(10) == 130
+    assert whole(tmp_path) == []
+    assert [path.suffix for path in (tmp_path / "std").iterdir()] == [".lock"]
+
+
+def whole(cache: Path) -> list[str]:
+    return [path.name for path in (cache / "std").iterdir() if path.suffix not in (".lock", ".tmp")]
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def wait_for_lock(cache: Path) -> None:
+    """Until the cargo has ended whose krust was killed: it holds the lock, so nobody works in its folder meanwhile."""
+    [path] = (cache / "std").glob("*.lock")
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    finally:
+        os.close(descriptor)
+
+
+def test_two_at_once_build_one(debian, tmp_path: Path) -> None:
+    with (
+        getting(tmp_path, debian, told="building the standard library"),
+        getting(tmp_path, debian, told="waiting for another krust, which builds the standard library"),
+    ):
+        assert whole(tmp_path) == []
+
+
+def test_the_users_flags_are_no_part_of_it(env: dict[str, str]) -> None:
+    users = {"RUSTFLAGS": "-Copt-level=0", "CARGO_PROFILE_RELEASE_DEBUG": "2", "CARGO_BUILD_TARGET_DIR": "/x"}
+    assert not set(std._plain({**env, **users, "RUSTC_WRAPPER": "x"})) & {*users, "RUSTC_WRAPPER"}
+
+
+def test_each_compiler_has_its_own(rustup, host: Target, tmp_path: Path) -> None:
+    tools: Toolchain = toolchain.find(tmp_path, env=rustup)
+    keys = {std._key(tools, host), std._key(replace(tools, version="x"), host), std._key(tools, _S390X)}
+    assert len(keys) == 3
