@@ -146,12 +146,12 @@ def test_a_stream_that_is_cut_short_is_refused(codec: Codec, end: int) -> None:
 
 @pytest.mark.parametrize("codec", ["gzip", "zstd"])
 @given(st.data())
-def test_damage_is_found(codec: Codec, data: st.DataObject) -> None:
-    """gzip has fields that are nobody's business (time, system), so its first ten bytes are left alone."""
+def test_damage_never_gives_other_bytes(codec: Codec, data: st.DataObject) -> None:
+    """It may hit what means nothing, such as padding; the headers say what the rest is, and are left alone."""
     whole = bytearray(compress(codec, PLAIN[:5000], threads=1))
     whole[data.draw(st.integers(10, len(whole) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    with pytest.raises(Malformed):
-        expand(codec, bytes(whole))
+    with suppress(Malformed):
+        assert expand(codec, bytes(whole)) == PLAIN[:5000]
 
 
 @pytest.mark.parametrize("codec", ["gzip", "zstd"])
