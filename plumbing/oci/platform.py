@@ -11,7 +11,7 @@ from plumbing.errors import Malformed
 from plumbing.oci.document import Fields
 
 _FORM = "os/architecture[/variant]"
-_PART = re.compile(r"[A-Za-z0-9_.-]+")
+_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _KNOWN = ("architecture", "os", "variant")
 _IMPLIED = {("arm64", "v8"): None, ("amd64", "v1"): None, ("arm", None): "v7"}
 

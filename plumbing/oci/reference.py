@@ -11,7 +11,7 @@ from plumbing.oci.digest import Digest
 
 _FORM = "host[:port]/repository[:tag][@digest]"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-_REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?")
+_REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[(?P<ipv6>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{{1,5}}))?")
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
@@ -29,7 +29,9 @@ class Reference:
     digest: Digest | None = None
 
     def __post_init__(self) -> None:
-        if not _REGISTRY.fullmatch(self.registry) or len(self.registry) > _LONGEST:
+        if self.registry == DOCKER_HUB and "/" not in self.repository:
+            object.__setattr__(self, "repository", f"library/{self.repository}")
+        if not _is_registry(self.registry):
             raise Malformed("reference", str(self), expected=f"{_FORM}, a host before the first '/'")
         if not _REPOSITORY.fullmatch(self.repository):
             raise Malformed("reference", str(self), expected=f"{_FORM}, the repository in lower case")
@@ -40,19 +42,14 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From host/repository[:tag][@digest]; `alpine` and `me/app` are on docker.io, as for docker.
-
-        The host is what stands before the first '/' if it has a '.' or ':' or is localhost.
-        """
+        """From host/repository[:tag][@digest]; `alpine` and `me/app` are on docker.io, as for docker."""
         rest, at, digest = text.partition("@")
         first, slash, others = rest.partition("/")
-        if slash and (first == "localhost" or re.search(r"[.:\[]", first)):
+        if slash and _reads_as_host(first):
             registry, name = first, others
         else:
             registry, name = DOCKER_HUB, rest
         repository, colon, tag = name.partition(":")
-        if registry == DOCKER_HUB and "/" not in repository:
-            repository = f"library/{repository}"
         if not text or (at and not digest) or (colon and not tag):
             raise Malformed("reference", text, expected=_FORM)
         return cls(
@@ -79,6 +76,25 @@ class Reference:
         tag = f":{self.tag}" if self.tag is not None else ""
         digest = f"@{self.digest}" if self.digest is not None else ""
         return f"{self.name}{tag}{digest}"
+
+
+def _reads_as_host(text: str) -> bool:
+    """Whether what stands before the first '/' is a host, and not the first part of a repository on docker.io."""
+    return text == "localhost" or "." in text or ":" in text
+
+
+def _is_registry(text: str) -> bool:
+    parts = _REGISTRY.fullmatch(text)
+    if parts is None or not _reads_as_host(text) or len(text) > _LONGEST:
+        return False
+    if parts["ipv6"] is not None:
+        from ipaddress import AddressValueError, IPv6Address
+
+        try:
+            IPv6Address(parts["ipv6"])
+        except AddressValueError:
+            return False
+    return parts["port"] is None or 0 < int(parts["port"]) < 1 << 16
 
 
 def check_tag(text: str) -> str:
