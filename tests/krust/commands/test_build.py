@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -10,7 +11,9 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -134,33 +137,43 @@ def test_the_number_of_processors_does_not_matter(krust: Krust, hello: Path, tmp
     assert one.stdout.partition("@")[2] == bound.stdout.decode().partition("@")[2]
 
 
-def test_another_user_gets_the_same_digest(krust: Krust, hello: Path, tmp_path: Path) -> None:
-    require(os.geteuid() == 0, "only root can become another user")
+@pytest.fixture
+def open_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder that everybody can reach, which pytest's own is not."""
+    folder = Path(tempfile.mkdtemp(prefix="krust-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_another_user_gets_the_same_digest(krust: Krust, hello: Path, open_folder: Path) -> None:
+    require(os.geteuid() == 0 and shutil.which("mount"), "only root can become another user")
     setpriv = require_tool("setpriv")
     one = krust("build", "--no-push", hello)
-    place = Path(shutil.copytree(hello, tmp_path / "theirs", ignore=shutil.ignore_patterns("target")))
+    place = Path(shutil.copytree(hello, open_folder / "theirs", ignore=shutil.ignore_patterns("target")))
     for path in (place, *place.rglob("*")):
         os.chown(path, 65534, 65534)
-    # the compiler may lie in a home that only its owner, and this capability, can read
-    keep = "+dac_read_search"
-    command = [
-        setpriv,
-        "--reuid=65534",
-        "--regid=65534",
-        "--clear-groups",
-        f"--inh-caps={keep}",
-        f"--ambient-caps={keep}",
-    ]
-    programs = Path(run("rustc", "--print=sysroot", cwd=hello).stdout.decode().strip()) / "bin"
-    environment = {
-        "HOME": str(place),
-        "XDG_CACHE_HOME": str(place / "cache"),
-        "CARGO_HOME": str(place / "cargo"),
-        # by name: access(2) ignores the capability, so a search along PATH would not find what exec can run
-        "CARGO": str(programs / "cargo"),
-        "RUSTC": str(programs / "rustc"),
-    }
-    done = run(*command, KRUST, "build", "--no-push", cwd=place, env=environment)
+    # the compiler may lie in a home that only its owner can read: they see the same one at another place
+    compiler = open_folder / "compiler"
+    compiler.mkdir()
+    run("mount", "--bind", run("rustc", "--print=sysroot", cwd=hello).stdout.decode().strip(), compiler)
+    try:
+        # so may the interpreter that runs this; to execute it takes this capability
+        keep = "+dac_read_search"
+        done = run(
+            setpriv, "--reuid=65534", "--regid=65534", "--clear-groups", f"--inh-caps={keep}", f"--ambient-caps={keep}",
+            *(KRUST, "build", "--no-push"),
+            cwd=place,
+            env={
+                "HOME": str(place),
+                "XDG_CACHE_HOME": str(place / "cache"),
+                "CARGO_HOME": str(place / "cargo"),
+                "CARGO": str(compiler / "bin" / "cargo"),
+                "RUSTC": str(compiler / "bin" / "rustc"),
+            },
+        )  # fmt: skip
+    finally:
+        run("umount", compiler)
     assert done.stdout.decode().partition("@")[2] == one.stdout.partition("@")[2]
     assert {path.stat().st_uid for path in (place / ".krust").rglob("*")} == {65534}
 
@@ -347,7 +360,8 @@ def test_killed_at_200_moments_the_store_stays_clean_and_the_next_build_works(
         )
         time.sleep(random.uniform(0.03, longest))
         killed += process.poll() is None
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         assert clean(tmp_path / ".krust"), f"killed in turn {turn}"
     assert killed > 100, f"only {killed} of 200 were killed while they ran"
