@@ -104,7 +104,8 @@ def _mask(names: str, actions: str, text: str) -> int:
         elif name in _NAMES:
             mask |= 1 << _NAMES.index(name)
         else:
-            near = get_close_matches(name if name.startswith("cap_") else f"cap_{name}", _NAMES, 1)
+            meant = name if name.startswith("cap_") else f"cap_{name}"
+            near = [known for known in _NAMES if known.startswith(meant)] or get_close_matches(meant, _NAMES, 1)
             hint = f"a capability of Linux, perhaps {near[0]}" if near else "a capability of Linux; see capabilities(7)"
             raise Malformed("capability", name, expected=hint)
     return mask

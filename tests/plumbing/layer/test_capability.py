@@ -45,6 +45,8 @@ def test_setcap_text_is_the_kernels_struct(text: str, expected: str) -> None:
         ("cap_net_raw=x", "NAME"),
         ("cap_net_bind_servise=ep", "perhaps cap_net_bind_service"),
         ("net_raw=ep", "perhaps cap_net_raw"),
+        ("cap_net_bind=ep", "perhaps cap_net_bind_service"),
+        ("cap_xyzzy=ep", "capabilities.7."),
         ("cap_chown,=ep", "a capability of Linux"),
         ("64=ep", "capability '64'"),
         ("cap_net_raw=ep cap_chown=p", "for all the capabilities of the file or for none"),
