@@ -1,0 +1,269 @@
+"""Client: the one way out to a registry. Each request goes through here: who we are, redirects, pauses, trying again.
+
+registries.md 1.1 and section 2.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, NoReturn
+
+from plumbing.errors import RegistryError, Unreachable
+from plumbing.registry import redirect, refusal, retry
+from plumbing.registry.auth import Auth, Find
+from plumbing.registry.message import Answer, Lost, Request
+from plumbing.registry.origin import Origin, is_loopback
+from plumbing.registry.problem import READ, Problem, clean
+from plumbing.registry.retry import Gate, Pace
+from plumbing.registry.settings import Log, Settings, Warn
+
+if TYPE_CHECKING:
+    from plumbing.registry.transport import Transport
+
+_NOTICED = 5.0  # seconds of waiting from which a person wants to know why
+_HUB = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
+
+
+class Client:
+    """The way to `host`, which is connected to when the first request is sent. Safe to use from several threads.
+
+    gate        how many uploads may be open at once
+    monolithic  whether the registry was found to take no PATCH
+    streams     whether it took one
+    """
+
+    def __init__(self, host: str, *, find: Find, settings: Settings, log: Log, warn: Warn) -> None:
+        self.host = host
+        self.settings = settings
+        self.clock = settings.clock
+        self.gate = Gate()
+        self.monolithic = False
+        self.streams = False
+        self._find = find
+        self._log = log
+        self._warn = warn
+        self._warned: set[str] = set()
+        self._paces: dict[str, Pace] = {}
+        self._lock = threading.Lock()
+        self._opening = threading.Lock()
+        self._transport: Transport | None = None
+        self._origin: Origin | None = None
+        self._auth: Auth | None = None
+
+    @property
+    def origin(self) -> Origin:
+        """Scheme, host and port, as they were found out."""
+        self._open()
+        assert self._origin is not None
+        return self._origin
+
+    def url(self, path: str) -> str:
+        """The absolute URL of `path`, such as '/v2/'."""
+        return f"{self.origin}{path}"
+
+    def send(self, request: Request) -> Answer:
+        """The answer to `request`, after redirects and as many tries as it may have.
+
+        One of 400 and more has been read, and has a `problem`. Raises Unreachable, Unauthorized, RegistryError; for a
+        request of one try Lost instead of Unreachable, so that its sender can do better than to send it again.
+        """
+        auth = self._open()
+        if request.scopes is None or Origin.of(request.url) != self._origin:
+            return self._retrying(self._exchange, request)
+        return self._retrying(lambda request: self._authorized(auth, request), request)
+
+    def ask(self, request: Request, doing: str, *statuses: int) -> Answer:
+        """As `send`; raises what an answer means for `doing`, such as "push 'app'", if it has none of `statuses`."""
+        answer = self.send(request)
+        if answer.status not in statuses:
+            answer.close()
+            self.refuse(doing, request.scopes, answer)
+        return answer
+
+    def refuse(self, doing: str, scopes: tuple[str, ...] | None, answer: Answer) -> NoReturn:
+        """Raise what `answer`, to a request with these scopes, means for `doing`."""
+        source = self._auth.source(scopes or ()) if self._auth else None
+        raise refusal.of(doing, answer, host=self.host, credential=source)
+
+    def give_up(self, doing: str, lost: Lost, tries: int) -> Unreachable:
+        """The error after the last of some tries."""
+        often = f" ({tries} tries)" if tries > 1 else ""
+        return Unreachable(f"cannot {doing}: '{lost.host}' gave no answer: {clean(str(lost))}{often}", host=self.host)
+
+    def warn(self, text: str) -> None:
+        """Show `text`, once."""
+        with self._lock:
+            if text in self._warned or len(self._warned) >= 100:
+                return
+            self._warned.add(text)
+        self._warn(text)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    # who answers
+
+    def _open(self) -> Auth:
+        """Find out the scheme, and what the registry wants to see. distribution-spec 1.1, "Determining Support"."""
+        with self._opening:
+            if self._auth is None:
+                from plumbing.registry.transport import Transport  # httpx is felt, so only who asks a registry pays
+
+                self._transport = self._transport or Transport(self.settings)
+                self._auth = self._ping()
+            return self._auth
+
+    def _ping(self) -> Auth:
+        origins = origins_of(self.host, self.settings)
+        for origin in origins:
+            self._origin = origin
+            request = Request(method="GET", url=f"{origin}/v2/", tries=1 if len(origins) > 1 else retry.TRIES)
+            try:
+                answer = self._retrying(self._exchange, request)
+            except Lost as lost:
+                if origin is not origins[-1] and "refused" not in str(lost):
+                    continue  # what speaks TLS says nothing that http understands
+                answer = self._retrying(self._exchange, replace(request, tries=retry.TRIES))
+            with answer:
+                if answer.status == 400 and origin is not origins[-1]:
+                    continue  # or says, in plain text, that it wants TLS
+                auth = Auth(origin, self._find, now=self.clock.monotonic, allowed=self.settings.realms, log=self._log)
+                if answer.status == 401:
+                    auth.learn(answer)
+                return auth
+        raise AssertionError("the last origin was asked")
+
+    def _authorized(self, auth: Auth, request: Request) -> Answer:
+        flow = auth.flow(request)
+        step = next(flow)
+        try:
+            while True:
+                step = flow.send(self._exchange(step) if step.tries == 1 else self._retrying(self._exchange, step))
+        except StopIteration as stop:
+            answer: Answer = stop.value
+            return answer
+        finally:
+            flow.close()  # or a lock of the flow would outlive a fault
+
+    # again
+
+    def _retrying(self, exchange: Callable[[Request], Answer], request: Request) -> Answer:
+        forbidden = False
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                answer = exchange(request)
+            except Lost as lost:
+                if request.tries == 1:
+                    raise
+                if lost.final or attempt == request.tries:
+                    raise self.give_up(_doing(request), lost, attempt) from lost
+                self.pause(retry.back_off(attempt, self.clock), f"'{lost.host}' gave no answer: {lost}")
+                continue
+            problem = answer.problem
+            if problem is None or attempt == request.tries:
+                return answer
+            if answer.status == 403 and problem == Problem() and request.method != "HEAD" and not forbidden:
+                forbidden = True  # Docker Hub's, now and then, for no reason
+            elif not retry.may_pass(answer.status, problem):
+                return answer
+            self.pause(self.delay(attempt, answer), f"'{self.host}' said {refusal.said(answer)}")
+
+    def delay(self, attempt: int, answer: Answer) -> float:
+        """Seconds to wait before asking again, of which a pause of the whole host takes its share."""
+        asked = retry.retry_after(answer.headers.get("retry-after"), self.clock)
+        if answer.problem and retry.is_limit(answer.status, answer.problem):
+            return 0.0  # `_exchange` has paused the host
+        return retry.back_off(attempt, self.clock) if asked is None else asked
+
+    def pause(self, seconds: float, why: str) -> None:
+        """Wait, as a back-off between two tries."""
+        self._log(1, f"  {clean(why)}; again in {seconds:.1f} s")
+        if seconds >= _NOTICED:
+            self.warn(f"{clean(why)}; trying again in {seconds:.0f} s")
+        self.clock.sleep(seconds)
+
+    def _pace(self, url: str) -> Pace:
+        host = Origin.of(url).authority
+        with self._lock:
+            return self._paces.setdefault(host, Pace(self.clock))
+
+    # one request
+
+    def _exchange(self, request: Request) -> Answer:
+        """One answer, at the end of redirects."""
+        assert self._origin is not None
+        for _ in range(redirect.MOST + 1):
+            answer = self._one(request)
+            if not redirect.is_redirect(answer):
+                return answer
+            answer.close()
+            request = redirect.follow(request, answer, self._origin)
+        raise RegistryError(
+            f"cannot follow '{Origin.of(request.url).authority}': more than {redirect.MOST} redirects", host=self.host
+        )
+
+    def _one(self, request: Request) -> Answer:
+        assert self._transport is not None
+        pace = self._pace(request.url)
+        pace.wait()
+        length = f" ({request.body.length} bytes)" if request.body is not None else ""
+        self._log(1, f"> {request.method} {redirect.shown_url(request.url)}{length}")
+        self._log_headers(">", request.headers, request.url)
+        begun = self.clock.monotonic()
+        try:
+            answer = self._transport.send(request)
+            if answer.status >= 400:
+                answer.problem = self._problem(request, answer)
+            elif request.method == "HEAD":
+                answer.close()
+            elif request.limit is not None:
+                answer.body = answer.read(request.limit)
+        except Lost as lost:
+            self._log(1, f"< nothing: {clean(str(lost))}")
+            raise
+        self._log(1, f"< {refusal.said(answer)} ({self.clock.monotonic() - begun:.2f} s)")
+        self._log_headers("<", list(answer.headers), request.url)
+        for text in refusal.warnings(answer.headers.all("warning")):
+            self.warn(f"'{self.host}' says: {text}")
+        if answer.problem is not None and retry.is_limit(answer.status, answer.problem):
+            seconds = pace.limit(retry.retry_after(answer.headers.get("retry-after"), self.clock))
+            if seconds >= _NOTICED:
+                self.warn(f"'{Origin.of(request.url).authority}' wants fewer requests; waiting {seconds:.0f} s")
+        elif answer.status < 400:
+            pace.success()
+        return answer
+
+    def _log_headers(self, mark: str, fields: Mapping[str, str] | list[tuple[str, str]], base: str) -> None:
+        lines = [f"{mark}   {line}" for line in redirect.shown_headers(fields, base)]
+        if lines:
+            self._log(2, "\n".join(lines))  # at once, or those of another thread would come between
+
+    def _problem(self, request: Request, answer: Answer) -> Problem:
+        if request.method == "HEAD":
+            answer.close()
+            return Problem()
+        try:
+            return Problem.parse(answer.read(READ) or b"")
+        except Lost:
+            return Problem()  # an early answer to an upload often breaks off; its status came, and that is enough
+
+
+def origins_of(host: str, settings: Settings) -> list[Origin]:
+    """Where `host` (as in references) may answer, the first to be tried first. registries.md 1.2, step 2."""
+    name = _HUB.get(host, host)
+    secure = Origin.of(f"https://{name}")
+    if {host, secure.host} & settings.plain_http:
+        return [Origin.of(f"http://{name}")]
+    if is_loopback(secure.host):
+        # what is asked first is no secret, and most that listens here speaks plain http
+        return [Origin.of(f"http://{name}"), secure]
+    return [secure]
+
+
+def _doing(request: Request) -> str:
+    return f"{request.method} '{redirect.shown_url(request.url)}'"

@@ -1,0 +1,214 @@
+"""Transport: requests out, answers in, over sockets. Only this module uses httpx; import it when a request is made.
+
+httpx carries bytes and nothing else: no redirects, no authentication, no cookies, no netrc, no environment, no
+decoding. All that is decided above, where it can be seen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+from urllib.parse import quote
+
+from plumbing.errors import Malformed, RegistryError
+from plumbing.registry.httpx_alone import httpx
+from plumbing.registry.message import Answer, Body, Headers, Lost, Request
+from plumbing.registry.origin import Origin, is_loopback, split
+from plumbing.registry.settings import Settings
+
+_SAFE = "".join(map(chr, range(0x21, 0x7F)))  # a URL's own bytes: none of them is ours to change
+_KEPT = 16  # idle connections, a few more than blobs are moved at once
+
+
+class Transport:
+    """Carries requests to any host. Safe to use from several threads; `close` ends all connections."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pools: dict[tuple[str, str | None], httpx.HTTPTransport] = {}
+        self._lock = threading.Lock()
+
+    def send(self, request: Request) -> Answer:
+        """The answer's head; its body is read from it. Raises Lost, RegistryError, or what `request.body` raises."""
+        origin = Origin.of(request.url)
+        with _failing(origin.authority):
+            response = self._pool(origin).handle_request(self._outgoing(request, origin))
+        headers = Headers((_text(name), _text(value)) for name, value in response.headers.raw)
+        chunks = _chunks(cast(httpx.SyncByteStream, response.stream), origin.authority)
+        return Answer(response.status_code, headers, request.url, chunks, response.close)
+
+    def close(self) -> None:
+        with self._lock:
+            for pool in self._pools.values():
+                pool.close()
+            self._pools.clear()
+
+    def _outgoing(self, request: Request, origin: Origin) -> httpx.Request:
+        parts = split(request.url)
+        target = quote(f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}", safe=_SAFE)
+        headers = {
+            "Host": origin.authority,
+            "User-Agent": self._settings.user_agent,
+            "Accept-Encoding": "identity",
+            **request.headers,
+        }
+        if request.body is not None:
+            headers["Content-Length"] = str(request.body.length)
+        silence = request.silence or self._settings.silence
+        return httpx.Request(
+            request.method,
+            httpx.URL(scheme=origin.scheme, host=self._address(origin.host), port=origin.port, path="/"),
+            headers=[(name.encode("ascii"), value.encode("utf-8")) for name, value in headers.items()],
+            stream=_Stream(request.body),
+            extensions={
+                "target": target.encode("ascii"),
+                "sni_hostname": origin.host,
+                "timeout": {
+                    "connect": self._settings.connect,
+                    "read": silence,
+                    "write": self._settings.silence,
+                    "pool": None,
+                },
+            },
+        )
+
+    def _address(self, host: str) -> str:
+        return self._settings.resolve.get(host, host)
+
+    def _pool(self, origin: Origin) -> httpx.HTTPTransport:
+        trust = self._trust(origin)
+        proxy = proxy_for(origin, self._settings)
+        with self._lock:
+            if (trust, proxy) not in self._pools:
+                self._pools[trust, proxy] = httpx.HTTPTransport(
+                    verify=_context(trust, self._settings) if trust != "none" else False,
+                    trust_env=False,
+                    limits=httpx.Limits(max_keepalive_connections=_KEPT, keepalive_expiry=30.0),
+                    proxy=_proxy(proxy) if proxy else None,
+                )
+            return self._pools[trust, proxy]
+
+    def _trust(self, origin: Origin) -> str:
+        """How certificates are checked. A context costs time and memory, so plain http has none."""
+        if origin.scheme == "http":
+            return "none"
+        named = {origin.host, origin.authority, f"{origin.host}:{origin.port}"}
+        return "any" if named & self._settings.insecure else "checked"
+
+
+class _Stream(httpx.SyncByteStream):
+    def __init__(self, body: Body | None) -> None:
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._body is not None:
+            yield from self._body
+
+
+def proxy_for(origin: Origin, settings: Settings) -> str | None:
+    """The URL of the proxy that leads to `origin`; None for a direct way."""
+    proxy = settings.proxies.get(origin.scheme)
+    if not proxy or is_loopback(origin.host):
+        return None
+    for pattern in settings.no_proxy.replace(" ", ",").split(","):
+        if pattern and _matches(pattern.lower(), origin):
+            return None
+    return proxy
+
+
+def _matches(pattern: str, origin: Origin) -> bool:
+    """Whether an entry of NO_PROXY means `origin`: `*`, a host, a domain with all below it, an address, a network."""
+    if pattern == "*":
+        return True
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(origin.host) in ipaddress.ip_network(pattern, strict=False)
+    host, colon, port = pattern.rpartition(":")
+    if colon and port.isdigit():
+        if port != str(origin.port):
+            return False
+        pattern = host.strip("[]")
+    domain = pattern.removeprefix("*").removeprefix(".")
+    return origin.host == domain or origin.host.endswith(f".{domain}")
+
+
+def _proxy(url: str) -> httpx.Proxy:
+    try:
+        return httpx.Proxy(url if "://" in url else f"http://{url}")
+    except (ValueError, httpx.InvalidURL):
+        raise Malformed("proxy URL", url.rpartition("@")[2], expected="http://host:port") from None
+
+
+def _context(trust: str, settings: Settings) -> ssl.SSLContext:
+    if trust == "any":
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    paths = ssl.get_default_verify_paths()
+    if settings.trust is None and not paths.cafile and not paths.capath:
+        context = httpx.create_ssl_context(trust_env=False)  # a Python without a system's authorities has certifi's
+    else:
+        context = ssl.create_default_context(cafile=_readable(settings.trust))
+    if settings.ca is not None:
+        context.load_verify_locations(cafile=_readable(settings.ca))
+    return context
+
+
+def _readable(path: Path | None) -> str | None:
+    """`path` for OpenSSL, whose own words for a file that is missing or no PEM name no file."""
+    if path is None:
+        return None
+    try:
+        ssl.create_default_context(cafile=str(path))
+    except (OSError, ssl.SSLError) as error:
+        raise Malformed("file of certificates", path, expected=f"PEM ({error.strerror or error})") from None
+    return str(path)
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def _chunks(stream: httpx.SyncByteStream, host: str) -> Iterator[bytes]:
+    with _failing(host):
+        yield from stream
+
+
+@contextlib.contextmanager
+def _failing(host: str) -> Iterator[None]:
+    """Turn what httpx raises into Lost, with words that a person understands."""
+    try:
+        yield
+    except httpx.LocalProtocolError as error:
+        raise RegistryError(f"cannot send to '{host}': {error}", host=host) from error
+    except httpx.TransportError as error:
+        raise _lost(host, error) from error
+
+
+def _lost(host: str, error: httpx.TransportError) -> Lost:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            reason = f"its certificate is not trusted ({cause.verify_message})"
+            return Lost(host, f"{reason}; name its authority with '--ca FILE'", final=True)
+        if isinstance(cause, socket.gaierror):
+            return Lost(host, "no such host", final=cause.errno == socket.EAI_NONAME)
+        if isinstance(cause, ssl.SSLError):
+            return Lost(host, f"it does not speak TLS as it should ({cause.reason or cause})")
+        if isinstance(cause, OSError) and cause.strerror:
+            return Lost(host, cause.strerror.lower())
+        cause = cause.__cause__ or cause.__context__
+    match error:
+        case httpx.ConnectTimeout():
+            return Lost(host, "it takes no connection")
+        case httpx.TimeoutException():
+            return Lost(host, "it fell silent")
+        case httpx.ProxyError():
+            return Lost(host, f"the proxy said {error}")
+    return Lost(host, str(error).strip().rstrip(".").lower() or "the connection broke")
