@@ -14,8 +14,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from plumbing.errors import Malformed
-from plumbing.layer.codec import MEDIA_TYPES, Codec, codec_id, compressor, decompressed
-from plumbing.oci.mediatype import LAYERS
+from plumbing.layer.codec import MEDIA_TYPES, Codec, codec_id, codec_of, compressor, decompressed
+from plumbing.oci.mediatype import CONFIG, LAYERS
 from tests.tools import require_tool, run
 
 CODECS: list[Codec] = ["gzip", "zstd", "none"]
@@ -228,6 +228,8 @@ def test_the_codec_id_names_what_the_bytes_depend_on() -> None:
 
 
 def test_every_codec_has_the_media_type_of_a_layer() -> None:
-    assert {codec: LAYERS[media_type] for codec, media_type in MEDIA_TYPES.items()} == {
-        codec: codec for codec in CODECS
-    }
+    for codec in CODECS:
+        assert codec_of(MEDIA_TYPES[codec]) == codec
+    assert {codec_of(media_type) for media_type in LAYERS} == set(CODECS)
+    with pytest.raises(Malformed, match="malformed layer 'application/vnd.oci.image.config.v1"):
+        codec_of(CONFIG)
