@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from types import FrameType
 
@@ -26,9 +26,21 @@ _STOPPED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def output(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], failure: str) -> str:
     """What `command` writes to stdout; as `run` does, otherwise."""
-    said: list[str] = []
-    run(command, cwd=cwd, env=env, failure=failure, line=said.append)
-    return "".join(said)
+    return outputs(command, cwd=cwd, env=env, failure=failure)[0]
+
+
+def outputs(*commands: Sequence[str | Path], cwd: Path, env: Mapping[str, str], failure: str) -> list[str]:
+    """What each of `commands` writes to stdout; they run at once. As `run` does, otherwise.
+
+    They are questions to one program: what makes one fail makes all fail, so only the first is heard on stderr.
+    """
+    with _interruptible(), contextlib.ExitStack() as stack:
+        children = [stack.enter_context(_started(each, cwd, env, quiet=at > 0)) for at, each in enumerate(commands)]
+        said = [b"".join(child.stdout or ()).decode("utf-8", "replace") for child in children]
+        codes = [child.wait() for child in children]
+    for code in codes:
+        _check(code, failure)
+    return said
 
 
 def run(
@@ -47,26 +59,47 @@ def run(
             KeyboardInterrupt for SIGINT, SIGTERM and SIGHUP, and whatever `line` raises: the child is stopped then,
             with all its children
     """
-    with _interruptible(), _started(command, cwd, env, keep) as child:
+    with _interruptible(), _started(command, cwd, env, keep=keep) as child:
         for raw in child.stdout or ():
             line(raw.decode("utf-8", "replace"))
         code = child.wait()
+    _check(code, failure)
+
+
+def _check(code: int, failure: str) -> None:
     if code:
         raise CargoError(failure if code > 0 else f"{failure}: {_ended_by(-code)}")
 
 
 @contextlib.contextmanager
 def _started(
-    command: Sequence[str | Path], cwd: Path, env: Mapping[str, str], keep: Sequence[int]
+    command: Sequence[str | Path], cwd: Path, env: Mapping[str, str], *, quiet: bool = False, keep: Sequence[int] = ()
 ) -> Iterator[subprocess.Popen[bytes]]:
+    child = None
     try:
-        child = subprocess.Popen(
+        with _held():  # or a signal could come when the child is there, and we do not know it yet
+            child = _start(command, cwd, env, quiet, keep)
+        yield child
+    except BaseException:
+        if child is not None:
+            _stop(child)
+        raise
+    finally:
+        if child is not None and child.stdout is not None:
+            child.stdout.close()
+
+
+def _start(
+    command: Sequence[str | Path], cwd: Path, env: Mapping[str, str], quiet: bool, keep: Sequence[int]
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
             command,
             cwd=cwd,
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=_stderr(),
+            stderr=subprocess.DEVNULL if quiet else _stderr(),
             pass_fds=keep,
             # The terminal sends Ctrl-C to krust alone then, and krust ends the whole group once.
             process_group=0,
@@ -74,14 +107,6 @@ def _started(
     except OSError as error:
         fault = f"cannot start '{command[0]}': {error.strerror or error}"
         raise ToolchainError(f"{fault}; install Rust (https://rustup.rs), or set CARGO and RUSTC") from error
-    try:
-        yield child
-    except BaseException:
-        _stop(child)
-        raise
-    finally:
-        if child.stdout:
-            child.stdout.close()
 
 
 def _stderr() -> int:
@@ -118,18 +143,35 @@ def _signal_group(child: subprocess.Popen[bytes], number: int) -> bool:
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
     """Make the signals that would end us without a word end us as Ctrl-C does, where nobody else has said how."""
-    if threading.current_thread() is not threading.main_thread():
+    with _handled(_interrupt, {signal.SIG_DFL}):
         yield
-        return
-    before = {number: signal.getsignal(number) for number in _STOPPED}
-    ours = [number for number, handler in before.items() if handler is signal.SIG_DFL]
-    for number in ours:
-        signal.signal(number, _interrupt)
+
+
+@contextlib.contextmanager
+def _held() -> Iterator[None]:
+    """Keep the signals that come in the block until it has ended."""
+    came: list[int] = []
+    with _handled(lambda number, _: came.append(number), None):
+        yield
+    for number in came[:1]:
+        signal.raise_signal(number)
+
+
+@contextlib.contextmanager
+def _handled(handler: Callable[[int, FrameType | None], object], instead_of: Set[object] | None) -> Iterator[None]:
+    """Have `handler` take signals, where one of `instead_of` does now; None means any. Ignored ones stay ignored."""
+    before = {}
+    if threading.current_thread() is threading.main_thread():  # no other may set handlers, nor is interrupted
+        now = {number: signal.getsignal(number) for number in _STOPPED}
+        others = {number: was for number, was in now.items() if was not in (None, signal.SIG_IGN)}
+        before = {number: was for number, was in others.items() if instead_of is None or was in instead_of}
+    for number in before:
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        for number in ours:
-            signal.signal(number, before[number])
+        for number, was in before.items():
+            signal.signal(number, was)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from krust.cargo.process import output
+from krust.cargo.process import outputs
 from krust.errors import CargoError, ToolchainError
 
 _HOW = "install Rust (https://rustup.rs), or set CARGO and RUSTC"
@@ -61,11 +61,14 @@ def find(directory: Path, *, env: Mapping[str, str]) -> Toolchain:
         raise ToolchainError(f"cannot run cargo in '{directory}': no such directory")
     cargo, rustc = _tool("cargo", env), _tool("rustc", env)
     failure = f"cannot use '{rustc}': it does not tell its version; {_HOW}"
-    # Both are asked anew each time, 25 ms: rust-toolchain.toml, overrides, updates may have changed the answers.
-    version = _ask(rustc, "-vV", directory, env, failure)
+    # They are asked anew each time, 15 ms: rust-toolchain.toml, overrides, updates may have changed the answers.
+    questions = [(rustc, "-vV"), (rustc, "--print=sysroot")]
+    try:
+        version, sysroot = outputs(*questions, cwd=directory, env=env, failure=failure)
+    except CargoError as error:
+        raise ToolchainError(str(error)) from error
     facts = dict(_LINE.findall(version))
-    sysroot = _ask(rustc, "--print=sysroot", directory, env, failure).strip()
-    if not (sysroot and "release" in facts and "host" in facts):
+    if not (sysroot.strip() and "release" in facts and "host" in facts):
         raise ToolchainError(failure)
     return Toolchain(
         cargo=cargo,
@@ -74,7 +77,7 @@ def find(directory: Path, *, env: Mapping[str, str]) -> Toolchain:
         release=facts["release"],
         commit=facts.get("commit-hash") if facts.get("commit-hash") != "unknown" else None,
         host=facts["host"],
-        sysroot=Path(sysroot),
+        sysroot=Path(sysroot.strip()),
     )
 
 
@@ -86,10 +89,3 @@ def _tool(name: str, env: Mapping[str, str]) -> Path:
     if chosen:
         raise ToolchainError(f"cannot find '{chosen}', which {variable} names; correct it or unset it")
     raise ToolchainError(f"cannot find '{name}' on PATH; {_HOW}")
-
-
-def _ask(rustc: Path, question: str, directory: Path, env: Mapping[str, str], failure: str) -> str:
-    try:
-        return output([rustc, question], cwd=directory, env=env, failure=failure)
-    except CargoError as error:
-        raise ToolchainError(str(error)) from error

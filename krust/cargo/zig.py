@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from krust.cargo.lock import locked
 from krust.cargo.process import run
@@ -83,6 +82,8 @@ def _record(
         "CARGO_ZIGBUILD_ZIG_PATH": str(zig),
         **toolchain.anywhere(),
     }
+    from tempfile import TemporaryDirectory  # with random, and what that needs; not on most days
+
     with TemporaryDirectory(prefix="krust-") as name:
         scratch = Path(name)
         recorded, stand_in = scratch / "environment", scratch / "cargo"
