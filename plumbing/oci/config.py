@@ -70,7 +70,7 @@ class Config:
         return cls(
             raw=raw,
             platform=Platform.from_json(Fields({k: fields.value[k] for k in _PLATFORM if fields.has(k)}, "config")),
-            diff_ids=tuple(Digest.parse(diff_id) for diff_id in rootfs.texts("diff_ids")),
+            diff_ids=rootfs.digests("diff_ids"),
             value=fields.value,
         )
 

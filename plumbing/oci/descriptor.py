@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from binascii import Error as NotBase64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -42,19 +41,14 @@ class Descriptor:
     @classmethod
     def parse(cls, text: str) -> Self:
         """From the JSON text that `str()` gives."""
-        return cls.from_json(Fields(document.load(text.encode(), "descriptor"), "descriptor"))
+        return cls.from_json(Fields(document.load(text.encode(errors="surrogatepass"), "descriptor"), "descriptor"))
 
     @classmethod
     def from_json(cls, fields: Fields) -> Self:
         """Raises Malformed, naming the place. Embedded `data` must be what the digest and the size say."""
-        try:
-            digest = Digest.parse(fields.text("digest"))
-            media_type = mediatype.check(fields.text("mediaType"))
-        except Malformed as error:
-            raise Malformed("descriptor", error, where=fields.where or "descriptor") from None
         descriptor = cls(
-            media_type=media_type,
-            digest=digest,
+            media_type=mediatype.check(fields.text("mediaType"), where=fields.at("mediaType")),
+            digest=fields.digest("digest"),
             size=fields.size("size"),
             annotations=fields.text_map("annotations"),
             platform=Platform.from_json(fields.object("platform")) if fields.has("platform") else None,
@@ -79,7 +73,7 @@ class Descriptor:
     def _check_data(self, fields: Fields) -> None:
         try:
             data = b64decode(fields.text("data"), validate=True)
-        except NotBase64:
+        except ValueError:
             fields.wrong("data", "base64")
         hasher = self.digest.hasher()
         hasher.update(data)

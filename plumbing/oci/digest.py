@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hashlib import _Hash as Hash  # what hashlib.new returns has no public name
 
 _HEX = {"sha256": re.compile(r"[0-9a-f]{64}"), "sha512": re.compile(r"[0-9a-f]{128}")}
-_FORM = "sha256: and 64, or sha512: and 128, lower-case hex digits"
+FORM = "sha256: and 64, or sha512: and 128, lower-case hex digits"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -26,14 +26,14 @@ class Digest:
     def __post_init__(self) -> None:
         form = _HEX.get(self.algorithm)
         if form is None or not form.fullmatch(self.hex):
-            raise Malformed("digest", str(self), expected=_FORM)
+            raise Malformed("digest", str(self), expected=FORM)
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises Malformed for anything but `algorithm:hex` of a known algorithm and its exact length."""
         algorithm, colon, hexadecimal = text.partition(":")
         if not colon:
-            raise Malformed("digest", text, expected=_FORM)
+            raise Malformed("digest", text, expected=FORM)
         return cls(algorithm, hexadecimal)
 
     @classmethod

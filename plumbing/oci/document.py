@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 from plumbing.errors import Malformed
+from plumbing.oci import digest
+from plumbing.oci.digest import Digest
 
 LIMIT = 4 * 1024 * 1024
 """Bytes of a manifest, index or config that every reader takes. distribution-spec 1.1, "Pushing Manifests"."""
@@ -50,8 +52,15 @@ def load(raw: bytes, what: str, *, limit: int = LIMIT) -> dict[str, Any]:
 
 
 def dump(value: Mapping[str, Any]) -> bytes:
-    """The bytes of a new document: UTF-8, no white space, keys as they come, nothing null left in by its maker."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    """The bytes of a new document: UTF-8, no white space, keys as they come, nothing null left in by its maker.
+
+    Raises Malformed for text that UTF-8 cannot hold: what was no UTF-8 on the command line comes as lone surrogates.
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise Malformed("text", text[max(0, error.start - 20) : error.end], expected="UTF-8") from None
 
 
 class Fields:
@@ -91,6 +100,13 @@ class Fields:
             self.wrong(key, "an integer from 0 to 2^63-1")
         return value
 
+    def digest(self, key: str) -> Digest:
+        return self._digest(self.text(key), self.at(key))
+
+    def digests(self, key: str) -> tuple[Digest, ...]:
+        """The digests of an array; none where it is absent or null."""
+        return tuple(self._digest(text, f"{self.at(key)}[{place}]") for place, text in enumerate(self.texts(key)))
+
     def object(self, key: str) -> Fields:
         return Fields(self.value.get(key), self._what, self.at(key))
 
@@ -117,7 +133,13 @@ class Fields:
 
     def rest(self, known: tuple[str, ...]) -> dict[str, Any]:
         """What else is there, kept for whoever knows it."""
-        return {key: value for key, value in self.value.items() if key not in known}
+        return {key: value for key, value in self.value.items() if key not in known and value is not None}
+
+    def _digest(self, text: str, where: str) -> Digest:
+        try:
+            return Digest.parse(text)
+        except Malformed:
+            raise Malformed(self._what, text, expected=digest.FORM, where=where) from None
 
     def _array(self, key: str) -> list[Any]:
         value = self.value.get(key)
