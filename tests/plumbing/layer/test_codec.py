@@ -231,5 +231,5 @@ def test_every_codec_has_the_media_type_of_a_layer() -> None:
     for codec in CODECS:
         assert codec_of(MEDIA_TYPES[codec]) == codec
     assert {codec_of(media_type) for media_type in LAYERS} == set(CODECS)
-    with pytest.raises(Malformed, match="malformed layer 'application/vnd.oci.image.config.v1"):
+    with pytest.raises(Malformed, match="malformed layer '"):
         codec_of(CONFIG)
