@@ -3,10 +3,16 @@
     with registry(relative_location=True, reset_mid_patch=100_000) as r:
         push(…, f"{r.host}/app")
 
-`SWITCHES` has them all, by name; importing the modules fills it, in the order in which a request meets the faults.
+`SWITCHES` has them all, by name. Each module adds its own, in the order in which a request meets them: the imports below
+are in that order, and not sorted.
 """
 
-from tests.registry.faults import answers, auth, uploads
+from tests.registry.faults import answers  # isort: skip
+from tests.registry.faults import locations  # isort: skip
+from tests.registry.faults import auth  # isort: skip
+from tests.registry.faults import uploads  # isort: skip
+from tests.registry.faults import blobs  # isort: skip
+from tests.registry.faults import manifests  # isort: skip
 from tests.registry.faults.exchange import SWITCHES
 from tests.registry.faults.server import IDENTITY, PASSWORD, USER, Recorded, Registry, registry, trusting
 
@@ -19,6 +25,9 @@ __all__ = [
     "Registry",
     "answers",
     "auth",
+    "blobs",
+    "locations",
+    "manifests",
     "registry",
     "trusting",
     "uploads",

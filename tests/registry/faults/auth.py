@@ -70,6 +70,8 @@ class Authority:
     async def layer(self, x: Exchange, go: Go) -> None:
         if x.kind == "token":
             await self._token(x)
+        elif x.origin != "main":
+            await go()  # storage, where the URL itself is the permission
         elif self.basic:
             if not self._is_user(x):
                 await self._challenge(x, needs(x))

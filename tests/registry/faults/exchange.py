@@ -223,6 +223,11 @@ class Exchange:
         transport.close()
         await self._gone()
 
+    async def hang_up(self) -> None:
+        """Close the connection after what was sent."""
+        self.scope["transport"].close()
+        await self._gone()
+
     async def wait_for_the_client_to_go(self) -> None:
         while (await self.receive())["type"] != "http.disconnect":
             pass
