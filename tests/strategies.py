@@ -37,13 +37,14 @@ def texts(max_size: int = 20) -> SearchStrategy[str]:
     return st.text(st.characters(exclude_categories=("Cs",)), max_size=max_size)
 
 
-def annotations() -> SearchStrategy[dict[str, str]]:
+def string_maps() -> SearchStrategy[dict[str, str]]:
     return st.dictionaries(texts(), texts(), max_size=3)
 
 
 def jsons() -> SearchStrategy[Any]:
     """Any value that a strict document may hold, but null, which counts as absent."""
-    leaves = st.one_of(st.booleans(), st.integers(-(10**18), 10**18), st.floats(allow_nan=False, allow_infinity=False), texts())
+    numbers = st.integers(-(10**18), 10**18) | st.floats(allow_nan=False, allow_infinity=False)
+    leaves = st.booleans() | numbers | texts()
     return st.recursive(
         leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts(), inner, max_size=3), max_leaves=5
     )
@@ -80,7 +81,7 @@ def descriptors(types: SearchStrategy[str] | None = None) -> SearchStrategy[Desc
         media_type=media_types() if types is None else types,
         digest=digests(),
         size=st.integers(0, (1 << 63) - 1),
-        annotations=annotations(),
+        annotations=string_maps(),
         platform=st.none() | platforms(rest=True),
         artifact_type=st.none() | media_types(),
         rest=st.builds(dict.__or__, unknown_fields(), st.sampled_from([{}, {"urls": ["https://example.com/a"]}])),
@@ -112,14 +113,16 @@ def manifests() -> SearchStrategy[Manifest]:
         Manifest.of,
         descriptors(st.just(mediatype.CONFIG)),
         st.lists(descriptors(st.just(mediatype.LAYER_GZIP)), max_size=3),
-        annotations=annotations(),
+        annotations=string_maps(),
         subject=st.none() | descriptors(st.just(mediatype.MANIFEST)),
         artifact_type=st.none() | media_types(),
     )
 
 
 def indexes() -> SearchStrategy[Index]:
-    return st.builds(Index.of, st.lists(descriptors(st.just(mediatype.MANIFEST)), max_size=3), annotations=annotations())
+    return st.builds(
+        Index.of, st.lists(descriptors(st.just(mediatype.MANIFEST)), max_size=3), annotations=string_maps()
+    )
 
 
 def executions() -> SearchStrategy[Execution]:
@@ -131,7 +134,7 @@ def executions() -> SearchStrategy[Execution]:
         entrypoint=st.none() | words,
         args=st.none() | words,
         env=st.dictionaries(st.from_regex(r"[A-Z_]{1,8}", fullmatch=True), texts(), max_size=3),
-        labels=annotations(),
+        labels=string_maps(),
         ports=st.lists(st.integers(1, 65535).map(lambda port: f"{port}/tcp"), max_size=2).map(tuple),
         volumes=st.lists(texts(), max_size=2).map(tuple),
         stop_signal=st.none() | st.just("SIGTERM"),
@@ -167,6 +170,20 @@ def mutated(draw: st.DrawFn, valid: SearchStrategy[bytes]) -> bytes:
     """A valid document with a value replaced, a span cut out, a span doubled, or bytes put in."""
     raw = draw(valid)
     start, end = sorted((draw(st.integers(0, len(raw))), draw(st.integers(0, len(raw)))))
-    scraps = [b"", b"null", b"1e999", b"NaN", b"-1", b"true", b'"', b"{", b"]", b'"\\ud800"', b"\xff", b"[[[[", b"0" * 30]
+    scraps = [
+        b"",
+        b"null",
+        b"true",
+        b"-1",
+        b"1e999",
+        b"NaN",
+        b"0" * 30,
+        b"{",
+        b"]",
+        b"[[[[",
+        b'"',
+        b'"\\ud800"',
+        b"\xff",
+    ]
     middle = draw(st.sampled_from(scraps) | st.binary(max_size=8) | st.just(raw[start:end] * 2))
     return raw[:start] + middle + raw[end:]

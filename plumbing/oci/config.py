@@ -67,6 +67,11 @@ class Config:
             execution = fields.object("config")
             execution.texts("Env")
             execution.text_map("Labels")
+            for name in ("ExposedPorts", "Volumes"):
+                if execution.has(name):
+                    execution.object(name)
+        for _ in fields.objects("history"):
+            pass  # each is an object
         return cls(
             raw=raw,
             platform=Platform.from_json(Fields({k: fields.value[k] for k in _PLATFORM if fields.has(k)}, "config")),
@@ -101,7 +106,11 @@ class Config:
         value["created"] = moment
         value["config"] = _execution(value.get("config") or {}, execution or Execution())
         base_ids = base.diff_ids if base else ()
-        value["rootfs"] = {"type": "layers", "diff_ids": [str(diff_id) for diff_id in (*base_ids, *diff_ids)]}
+        value["rootfs"] = {
+            **value.get("rootfs", {}),
+            "type": "layers",
+            "diff_ids": [str(diff_id) for diff_id in (*base_ids, *diff_ids)],
+        }
         value["history"] = [
             *(value.get("history") or []),
             *({"created": moment, "created_by": created_by} for _ in diff_ids),

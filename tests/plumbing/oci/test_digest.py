@@ -65,7 +65,9 @@ def test_what_is_no_digest_is_refused(text: str) -> None:
         Digest.parse(text)
 
 
-@pytest.mark.parametrize(("algorithm", "hexadecimal"), [("sha256", ".."), ("..", HEX), ("", HEX), ("sha256", HEX.upper())])
+@pytest.mark.parametrize(
+    ("algorithm", "hexadecimal"), [("sha256", ".."), ("..", HEX), ("", HEX), ("sha256", HEX.upper())]
+)
 def test_no_way_in_goes_round_the_check(algorithm: str, hexadecimal: str) -> None:
     with pytest.raises(Malformed, match="malformed digest"):
         Digest(algorithm, hexadecimal)

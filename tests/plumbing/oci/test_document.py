@@ -72,7 +72,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("raw", HOSTILE.values(), ids=HOSTILE)
 def test_what_two_readers_may_read_differently_is_refused(raw: bytes) -> None:
-    with pytest.raises(Malformed, match="^malformed document '"):
+    with pytest.raises(Malformed, match=r"^malformed document '"):
         document.load(raw, "document")
 
 
@@ -103,15 +103,23 @@ def test_any_bytes_are_a_document_or_malformed(raw: bytes) -> None:
 
 def test_a_message_names_the_place() -> None:
     fields = Fields({"layers": [{}, {"size": -1}]}, "manifest")
-    with pytest.raises(Malformed, match=r"^malformed manifest '-1' in 'layers\[1\]\.size': expected an integer from 0 to 2\^63-1$"):
+    with pytest.raises(Malformed, match=r"^malformed manifest '-1' in 'layers\[1\]\.size': expected an integer from 0"):
         list(fields.objects("layers"))[1].size("size")
 
 
 @pytest.mark.parametrize(
     ("method", "value"),
-    [("text", None), ("text", 1), ("size", True), ("size", 1.0), ("size", -1), ("size", 1 << 63), ("size", "1"), ("size", None)]
-    + [("object", []), ("object", None), ("objects", {}), ("objects", [1]), ("objects", [None]), ("texts", ["a", None])]
-    + [("texts", "a"), ("text_map", {"a": None}), ("text_map", {"a": 1}), ("text_map", []), ("optional_text", False)],
+    [
+        *(("text", wrong) for wrong in (None, 1, [])),
+        *(("optional_text", wrong) for wrong in (False, 0)),
+        *(("size", wrong) for wrong in (None, True, 1.0, -1, 1 << 63, "1")),
+        *(("digest", wrong) for wrong in (None, 1, "sha256:")),
+        *(("digests", wrong) for wrong in ("a", [1], ["sha256:"])),
+        *(("object", wrong) for wrong in (None, [])),
+        *(("objects", wrong) for wrong in ({}, [1], [None])),
+        *(("texts", wrong) for wrong in ("a", ["a", None])),
+        *(("text_map", wrong) for wrong in ([], {"a": None}, {"a": 1})),
+    ],
 )
 def test_a_field_of_another_kind_is_refused(method: str, value: object) -> None:
     with pytest.raises(Malformed, match="'field"):
