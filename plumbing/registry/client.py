@@ -74,23 +74,24 @@ class Client:
             return self._retrying(self._exchange, request)
         return self._retrying(lambda request: self._authorized(auth, request), request)
 
-    def ask(self, request: Request, doing: str, *statuses: int) -> Answer:
-        """As `send`; raises what an answer means for `doing`, such as "push 'app'", if it has none of `statuses`."""
+    def ask(self, request: Request, *statuses: int) -> Answer:
+        """As `send`; raises what an answer means that has none of `statuses`."""
         answer = self.send(request)
         if answer.status not in statuses:
             answer.close()
-            self.refuse(doing, request.scopes, answer)
+            self.refuse(request.doing, request.scopes, answer)
         return answer
 
     def refuse(self, doing: str, scopes: tuple[str, ...] | None, answer: Answer) -> NoReturn:
         """Raise what `answer`, to a request with these scopes, means for `doing`."""
-        source = self._auth.source(scopes or ()) if self._auth else None
-        raise refusal.of(doing, answer, host=self.host, credential=source)
+        credential = self._auth.source(scopes or ()) if self._auth else None
+        raise refusal.of(doing, answer, host=self.host, credential=credential)
 
-    def give_up(self, doing: str, lost: Lost, tries: int) -> Unreachable:
-        """The error after the last of some tries."""
+    def give_up(self, doing: str, lost: Lost, tries: int) -> NoReturn:
+        """Raise what to have no answer after some tries means."""
         often = f" ({tries} tries)" if tries > 1 else ""
-        return Unreachable(f"cannot {doing}: '{lost.host}' gave no answer: {clean(str(lost))}{often}", host=self.host)
+        message = f"cannot {doing}: '{lost.host}' gave no answer: {clean(str(lost))}{often}"
+        raise Unreachable(message, host=self.host) from lost
 
     def warn(self, text: str) -> None:
         """Show `text`, once."""
@@ -120,7 +121,8 @@ class Client:
         origins = origins_of(self.host, self.settings)
         for origin in origins:
             self._origin = origin
-            request = Request(method="GET", url=f"{origin}/v2/", tries=1 if len(origins) > 1 else retry.TRIES)
+            tries = 1 if len(origins) > 1 else retry.TRIES
+            request = Request(method="GET", url=f"{origin}/v2/", doing=f"reach '{self.host}'", tries=tries)
             try:
                 answer = self._retrying(self._exchange, request)
             except Lost as lost:
@@ -161,7 +163,7 @@ class Client:
                 if request.tries == 1:
                     raise
                 if lost.final or attempt == request.tries:
-                    raise self.give_up(_doing(request), lost, attempt) from lost
+                    self.give_up(request.doing, lost, attempt)
                 self.pause(retry.back_off(attempt, self.clock), f"'{lost.host}' gave no answer: {lost}")
                 continue
             problem = answer.problem
@@ -263,7 +265,3 @@ def origins_of(host: str, settings: Settings) -> list[Origin]:
         # what is asked first is no secret, and most that listens here speaks plain http
         return [Origin.of(f"http://{name}"), secure]
     return [secure]
-
-
-def _doing(request: Request) -> str:
-    return f"{request.method} '{redirect.shown_url(request.url)}'"

@@ -29,7 +29,8 @@ class BlobStream:
         self, client: Client, url: str, descriptor: Descriptor, *, scopes: tuple[str, ...], where: str
     ) -> None:
         self._client = client
-        self._request = Request(method="GET", url=url, scopes=scopes)
+        doing = f"fetch '{descriptor.digest}' from '{where}'"
+        self._request = Request(method="GET", url=url, doing=doing, scopes=scopes)
         self._descriptor = descriptor
         self._where = where
         self._hasher = descriptor.digest.hasher()
@@ -76,7 +77,7 @@ class BlobStream:
             return chunk
 
     def _begin(self) -> Iterator[bytes]:
-        answer = self._client.ask(self._request, self._doing, 200)
+        answer = self._client.ask(self._request, 200)
         self._answer = answer
         if answer.length is not None and answer.length != self._descriptor.size:
             self._wrong(f"{answer.length} bytes, expected {self._descriptor.size}")
@@ -88,15 +89,15 @@ class BlobStream:
         self._breaks = 1 if self._taken - self._broke_at >= PROGRESS else self._breaks + 1
         self._broke_at = self._taken
         if self._breaks >= retry.TRIES:
-            raise self._client.give_up(self._doing, lost, self._breaks) from lost
+            self._client.give_up(self._request.doing, lost, self._breaks)
         self._client.pause(retry.back_off(self._breaks, self._client.clock), f"'{self._client.host}' broke off: {lost}")
         request = self._request if not self._taken else self._request.having(Range=f"bytes={self._taken}-")
-        answer = self._answer = self._client.ask(request, self._doing, 200, 206)
+        answer = self._answer = self._client.ask(request, 200, 206)
         part = _PART.fullmatch(answer.headers.get("content-range") or "")
         if answer.status == 206 and (part is None or int(part[1]) != self._taken):
             self.close()
             raise RegistryError(
-                f"cannot {self._doing}: '{self._client.host}' gave others than the bytes from {self._taken} on",
+                f"cannot {self._request.doing}: '{self._client.host}' gave others than the bytes from {self._taken} on",
                 host=self._client.host,
             )
         return answer.chunks() if answer.status == 206 else _after(answer.chunks(), self._taken)
@@ -104,10 +105,6 @@ class BlobStream:
     def _wrong(self, found: object) -> None:
         self.close()
         raise DigestMismatch(self._descriptor.digest, found, where=self._where)
-
-    @property
-    def _doing(self) -> str:
-        return f"fetch '{self._descriptor.digest}' from '{self._where}'"
 
     def __enter__(self) -> Self:
         return self

@@ -52,6 +52,7 @@ class Raw:
 class Request:
     """
     url         absolute; what stands after the host is sent byte for byte
+    doing       what for, such as "push 'app'": an error's message begins with "cannot" and this
     scopes      what a token for it must allow; None for a request that never carries one
     tries       how often it is sent at most, where the answer says that it may be sent again
     repeatable  whether it may be sent again with another token: not where a body may have been taken already
@@ -61,6 +62,7 @@ class Request:
 
     method: str
     url: str
+    doing: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Body | None = None
     scopes: tuple[str, ...] | None = None

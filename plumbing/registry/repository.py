@@ -79,7 +79,7 @@ class Repository:
         if wanted is None:
             check_tag(str(reference))
         doing = f"find '{reference}' in '{self.where}'"
-        head = self._manifest("HEAD", reference)
+        head = self._manifest("HEAD", reference, doing)
         found = wanted or _said_digest(head)
         if head.status == 200 and found is not None and head.length is not None and is_node(_type(head)):
             return Descriptor(media_type=_type(head), digest=found, size=head.length)
@@ -93,8 +93,8 @@ class Repository:
         doing = f"list the tags of '{self.where}'"
         url: str | None = self._client.url(f"{self._path}/tags/list?n={_PAGE}")
         for _ in range(_PAGES):
-            request = Request(method="GET", url=url or "", scopes=self._scopes, limit=_PAGE_LIMIT)
-            answer = self._client.ask(request, doing, 200)
+            request = Request(method="GET", url=url or "", doing=doing, scopes=self._scopes, limit=_PAGE_LIMIT)
+            answer = self._client.ask(request, 200)
             following = redirect.next_page(answer)
             if answer.body is None:
                 self._bad(doing, f"more than {_PAGE_LIMIT} bytes on a page")
@@ -129,24 +129,29 @@ class Repository:
         """Put a manifest or index, whose children are there, by its digest. Raises RegistryError."""
         self._raws[node.digest] = raw
         if node.digest in self._absent or not self._has_node(node):
-            self._put(str(node.digest), node, raw)
+            self._put_node(node, raw)
 
     def tag(self, name: str, root: Descriptor, raw: bytes) -> None:
         """Make the tag `name` mean `root`, whose bytes are `raw` and which is there. Raises RegistryError."""
         check_tag(name)
-        answer = self._manifest("HEAD", name)
+        doing = f"push '{self.where}:{name}'"
+        answer = self._manifest("HEAD", name, doing)
         if answer.status == 200 and _said_digest(answer) == root.digest:
             return  # a registry whose tags are fixed would refuse even the same
         if answer.status not in (200, 403, 404, 405):
-            self._client.refuse(f"push '{self.where}:{name}'", self._scopes, answer)
-        self._put(name, root, raw)
+            self._client.refuse(doing, self._scopes, answer)
+        self._put(name, root, raw, doing)
 
     # manifests
 
-    def _manifest(self, method: str, reference: object) -> Answer:
-        url = self._client.url(f"{self._path}/manifests/{reference}")
+    def _manifest(self, method: str, reference: object, doing: str) -> Answer:
         request = Request(
-            method=method, url=url, headers={"Accept": _ACCEPT}, scopes=self._scopes, limit=MANIFEST_LIMIT
+            method=method,
+            url=self._client.url(f"{self._path}/manifests/{reference}"),
+            doing=doing,
+            headers={"Accept": _ACCEPT},
+            scopes=self._scopes,
+            limit=MANIFEST_LIMIT,
         )
         return self._client.send(request)
 
@@ -165,7 +170,7 @@ class Repository:
 
     def _get(self, reference: object, doing: str, wanted: Digest | None) -> tuple[bytes, str]:
         """The bytes of a manifest, verified against the digest that was asked for, and its media type."""
-        answer = self._manifest("GET", reference)
+        answer = self._manifest("GET", reference, doing)
         if answer.status != 200:
             self._client.refuse(doing, self._scopes, answer)
         raw = answer.body
@@ -178,33 +183,37 @@ class Repository:
         return raw, media_type
 
     def _has_node(self, node: Descriptor) -> bool:
-        answer = self._manifest("HEAD", node.digest)
+        doing = f"push '{node.digest}' to '{self.where}'"
+        answer = self._manifest("HEAD", node.digest, doing)
         if answer.status == 200:
             return _said_digest(answer) in (node.digest, None)
         if answer.status == 405:
-            answer = self._manifest("GET", node.digest)
+            answer = self._manifest("GET", node.digest, doing)
             return answer.status == 200 and answer.body is not None and _digest(answer.body, node.digest) == node.digest
         if answer.status not in (403, 404):
-            self._client.refuse(f"push '{node.digest}' to '{self.where}'", self._scopes, answer)
+            self._client.refuse(doing, self._scopes, answer)
         return False
 
-    def _put(self, reference: str, node: Descriptor, raw: bytes) -> None:
-        doing = f"push '{reference}' to '{self.where}'"
-        answer = self._try_put(reference, node, raw)
+    def _put_node(self, node: Descriptor, raw: bytes) -> None:
+        self._put(str(node.digest), node, raw, f"push '{node.digest}' to '{self.where}'")
+
+    def _put(self, reference: str, node: Descriptor, raw: bytes, doing: str) -> None:
+        answer = self._try_put(reference, node, raw, doing)
         if answer.status >= 400 and self._lacks_children(answer):
             self._push_children(node, raw)
             self._client.pause(_SETTLE, f"'{self._client.host}' does not see all blobs")
-            answer = self._try_put(reference, node, raw)
+            answer = self._try_put(reference, node, raw, doing)
         if answer.status not in (200, 201, 202):
             self._client.refuse(doing, self._scopes, answer)
         said = _said_digest(answer)
         if said not in (node.digest, None):
             self._bad(doing, f"that it took '{said}' instead")
 
-    def _try_put(self, reference: str, node: Descriptor, raw: bytes) -> Answer:
+    def _try_put(self, reference: str, node: Descriptor, raw: bytes, doing: str) -> Answer:
         request = Request(
             method="PUT",
             url=self._client.url(f"{self._path}/manifests/{reference}"),
+            doing=doing,
             headers={"Content-Type": node.media_type},
             body=Raw(raw),
             scopes=self._scopes,
@@ -221,7 +230,7 @@ class Repository:
         for child in parse_node(raw, node.media_type).children:
             if child.digest in self._raws:
                 if not self._has_node(child):
-                    self._put(str(child.digest), child, self._raws[child.digest])
+                    self._put_node(child, self._raws[child.digest])
             elif child.digest in self._sources and not self._has_blob(child):
                 Upload(self._client, self.name, child, self._sources[child.digest], scopes=self._scopes).run()
 

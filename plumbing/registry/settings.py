@@ -36,7 +36,7 @@ class Settings:
     proxies     proxy URLs by the scheme of what is fetched: "http", "https"
     no_proxy    as the variable NO_PROXY; loopback hosts never go by a proxy
     realms      hosts that may give out tokens although they are local addresses
-    resolve     addresses by host name, asked before the system's; as curl's --resolve
+    resolve     addresses, with a port or without, by host or host:port; asked before the system, as curl's --resolve
     connect, silence, commit
                 seconds without a sign of life: while connecting, while sending or receiving, after all was sent
     chunk       bytes of each request of an upload, for proxies that limit a body; None sends a blob in one

@@ -66,8 +66,9 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Realm:
-    """Where tokens for a registry are given out: the URL and service of its challenge."""
+    """Where tokens for `registry`, a host, are given out: the URL and service of its challenge."""
 
+    registry: str
     url: str
     service: str
 
@@ -93,11 +94,15 @@ class Realm:
         by_address = origin.is_local and not (registry.is_local and origin.host.endswith("localhost"))
         if by_address and not own and not named:
             raise _refused(host, realm, f"an address of the local network; allow '{origin.authority}' if it is yours")
-        return cls(url, challenge.fields.get("service", ""))
+        return cls(host, url, challenge.fields.get("service", ""))
 
     @property
     def origin(self) -> Origin:
         return Origin.of(self.url)
+
+    @property
+    def _doing(self) -> str:
+        return f"sign in to '{self.registry}'"
 
     def get(self, scopes: tuple[str, ...], credential: Credential | None) -> Request:
         """The request for a token, with the password if there is one. Nothing else may learn it."""
@@ -107,7 +112,13 @@ class Realm:
         fields += [("client_id", _CLIENT)]
         joint = "&" if urlsplit(self.url).query else "?"
         headers = {"Authorization": basic(credential)} if credential else {}
-        return Request(method="GET", url=f"{self.url}{joint}{urlencode(fields)}", headers=headers, limit=LIMIT)
+        return Request(
+            method="GET",
+            url=f"{self.url}{joint}{urlencode(fields)}",
+            doing=self._doing,
+            headers=headers,
+            limit=LIMIT,
+        )
 
     def post(self, scopes: tuple[str, ...], identity_token: str) -> Request:
         """The OAuth2 request for a token, by an identity token."""
@@ -121,6 +132,7 @@ class Realm:
         return Request(
             method="POST",
             url=self.url,
+            doing=self._doing,
             headers={"Content-Type": "application/x-www-form-urlencoded"},
             body=Raw(urlencode(form).encode()),
             limit=LIMIT,

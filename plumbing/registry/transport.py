@@ -63,7 +63,7 @@ class Transport:
         silence = request.silence or self._settings.silence
         return httpx.Request(
             request.method,
-            httpx.URL(scheme=origin.scheme, host=self._address(origin.host), port=origin.port, path="/"),
+            self._address(origin),
             headers=[(name.encode("ascii"), value.encode("utf-8")) for name, value in headers.items()],
             stream=_Stream(request.body),
             extensions={
@@ -78,8 +78,12 @@ class Transport:
             },
         )
 
-    def _address(self, host: str) -> str:
-        return self._settings.resolve.get(host, host)
+    def _address(self, origin: Origin) -> httpx.URL:
+        """Where to connect to; what is asked for there comes from the request's extensions."""
+        resolve = self._settings.resolve
+        found = resolve.get(f"{origin.host}:{origin.port}") or resolve.get(origin.host) or origin.host
+        parts = split(f"//{found}" if found != origin.host else "")
+        return httpx.URL(scheme=origin.scheme, host=parts.hostname or found, port=parts.port or origin.port, path="/")
 
     def _pool(self, origin: Origin) -> httpx.HTTPTransport:
         trust = self._trust(origin)
@@ -191,12 +195,21 @@ def _failing(host: str) -> Iterator[None]:
         raise _lost(host, error) from error
 
 
+_OTHER_HOST = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH
+
+
+def _distrust(error: ssl.SSLCertVerificationError) -> str:
+    said = error.verify_message.rstrip(".")
+    if error.verify_code in _OTHER_HOST:
+        return f"its certificate is another host's ({said})"
+    return f"its certificate is not trusted ({said}); name its authority with '--ca FILE'"
+
+
 def _lost(host: str, error: httpx.TransportError) -> Lost:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            reason = f"its certificate is not trusted ({cause.verify_message})"
-            return Lost(host, f"{reason}; name its authority with '--ca FILE'", final=True)
+            return Lost(host, _distrust(cause), final=True)
         if isinstance(cause, socket.gaierror):
             return Lost(host, "no such host", final=cause.errno == socket.EAI_NONAME)
         if isinstance(cause, ssl.SSLError):

@@ -150,7 +150,7 @@ class Upload:
 
     def _post(self) -> str:
         request = self._request("POST", self._client.url(f"{self._path}/uploads/"), _EMPTY, tries=retry.TRIES)
-        with self._client.ask(request, self._doing, 202) as answer:
+        with self._client.ask(request, 202) as answer:
             url = self._location(answer)
             if url is None:
                 host = self._client.host
@@ -288,7 +288,7 @@ class Upload:
 
     def _give_up(self, again: _Again, attempt: int) -> NoReturn:
         if again.lost is not None:
-            raise self._client.give_up(self._doing, again.lost, attempt) from again
+            self._client.give_up(self._doing, again.lost, attempt)
         assert again.answer is not None
         self._client.refuse(self._doing, self._scopes, again.answer)
 
@@ -302,13 +302,13 @@ class Upload:
         return replace(request.having(**headers), repeatable=False)
 
     def _request(self, method: str, url: str, body: Body | None = None, *, tries: int = 1) -> Request:
-        return Request(method=method, url=url, body=body, scopes=self._scopes, tries=tries)
+        return Request(method=method, url=url, doing=self._doing, body=body, scopes=self._scopes, tries=tries)
 
 
 def is_there(client: Client, path: str, size: int, scopes: tuple[str, ...], doing: str) -> bool:
     """Whether the blob at `path` is there with `size` bytes. What is not allowed or not known counts as absent."""
-    request = Request(method="HEAD", url=client.url(path), scopes=scopes)
-    with client.ask(request, doing, 200, 403, 404, 405) as answer:
+    request = Request(method="HEAD", url=client.url(path), doing=doing, scopes=scopes)
+    with client.ask(request, 200, 403, 404, 405) as answer:
         return answer.status == 200 and answer.length == size
 
 
