@@ -34,7 +34,7 @@ def digests(algorithms: tuple[str, ...] = ("sha256", "sha512")) -> SearchStrateg
 
 def texts(max_size: int = 20) -> SearchStrategy[str]:
     """Whatever UTF-8 can hold."""
-    return st.text(st.characters(exclude_categories=("Cs",)), max_size=max_size)
+    return st.text(st.characters(exclude_categories=["Cs"]), max_size=max_size)
 
 
 def string_maps() -> SearchStrategy[dict[str, str]]:

@@ -107,20 +107,20 @@ def test_a_message_names_the_place() -> None:
         list(fields.objects("layers"))[1].size("size")
 
 
-@pytest.mark.parametrize(
-    ("method", "value"),
-    [
-        *(("text", wrong) for wrong in (None, 1, [])),
-        *(("optional_text", wrong) for wrong in (False, 0)),
-        *(("size", wrong) for wrong in (None, True, 1.0, -1, 1 << 63, "1")),
-        *(("digest", wrong) for wrong in (None, 1, "sha256:")),
-        *(("digests", wrong) for wrong in ("a", [1], ["sha256:"])),
-        *(("object", wrong) for wrong in (None, [])),
-        *(("objects", wrong) for wrong in ({}, [1], [None])),
-        *(("texts", wrong) for wrong in ("a", ["a", None])),
-        *(("text_map", wrong) for wrong in ([], {"a": None}, {"a": 1})),
-    ],
-)
+WRONG: dict[str, list[object]] = {
+    "text": [None, 1, []],
+    "optional_text": [False, 0],
+    "size": [None, True, 1.0, -1, 1 << 63, "1"],
+    "digest": [None, 1, "sha256:"],
+    "digests": ["a", [1], ["sha256:"]],
+    "object": [None, []],
+    "objects": [{}, [1], [None]],
+    "texts": ["a", ["a", None]],
+    "text_map": [[], {"a": None}, {"a": 1}],
+}
+
+
+@pytest.mark.parametrize(("method", "value"), [(method, value) for method, values in WRONG.items() for value in values])
 def test_a_field_of_another_kind_is_refused(method: str, value: object) -> None:
     with pytest.raises(Malformed, match="'field"):
         list(getattr(Fields({"field": value}, "document"), method)("field"))
