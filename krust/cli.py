@@ -51,7 +51,7 @@ def _help(ctx: click.Context) -> None:
     "krust",
     cls=Krust,
     sections={
-        **{f"Porcelain: {kind.lower()}": names for kind, names in porcelain.TABLE.items()},
+        **{f"Porcelain: {kind}": names for kind, names in porcelain.TABLE.items()},
         **{f"Plumbing: {kind}": names for kind, names in plumbing.TABLE.items()},
     },
     packages={

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from plumbing.oci.exchange import Progress
 
 
 @dataclass(slots=True, kw_only=True)
@@ -23,6 +27,10 @@ class Console:
         """A line for those who asked for more."""
         if self.verbose >= level:
             self._write(text)
+
+    def progress(self) -> Progress | None:
+        """Who is told how far a copy is; None if nobody wants to know."""
+        return None
 
     def _write(self, text: str) -> None:
         sys.stderr.write(f"krust: {text}\n")

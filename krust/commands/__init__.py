@@ -6,7 +6,8 @@ from types import MappingProxyType
 
 TABLE = MappingProxyType(
     {
-        "Build": ("build",),
+        "build": ("build",),
+        "registries": ("login", "logout", "serve"),
     }
 )
 """What there is, by what it is for."""

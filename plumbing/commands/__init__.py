@@ -25,6 +25,12 @@ TABLE = MappingProxyType(
             "rev-parse",
             "verify",
         ),
+        "move": (
+            "fetch",
+            "push",
+            "copy",
+            "ls-remote",
+        ),
         "keep": ("gc",),
     }
 )

@@ -6,22 +6,20 @@ import sys
 
 import click
 
+from plumbing.commands.network import Network, locate, network_options
 from plumbing.commands.options import Parsed, store_option
 from plumbing.oci.platform import Platform
 from plumbing.store import Store
-from plumbing.store.images import manifest_of
-from plumbing.store.names import find
+from plumbing.store.images import manifest_of, node_of
 
 
 @click.command("cat-manifest")
 @click.argument("name")
 @click.option("--platform", type=Parsed(Platform, "PLATFORM"), help="The manifest for it, where NAME is an index.")
 @store_option
-def command(name: str, platform: Platform | None, store: Store) -> None:
-    """Write the manifest or index NAME to standard output, byte for byte."""
-    found = find(name, store)
-    if platform is None:
-        node = found.store.manifest(found.descriptor)
-    else:
-        node = manifest_of(found.store, found.descriptor, platform)
+@network_options
+def command(name: str, platform: Platform | None, store: Store, network: Network) -> None:
+    """Write the manifest or index NAME to standard output, byte for byte; docker://REFERENCE asks its registry."""
+    source, root = locate(name, store, network)
+    node = node_of(source, root) if platform is None else manifest_of(source, root, platform)
     sys.stdout.buffer.write(node.raw)

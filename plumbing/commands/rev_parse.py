@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from plumbing.commands.network import Network, locate, network_options
 from plumbing.commands.options import opened, records, show, store_option, zero_option
 from plumbing.store import Store
-from plumbing.store.names import find
 
 
 @click.command("rev-parse")
@@ -15,13 +15,16 @@ from plumbing.store.names import find
 @zero_option
 @click.option("--json", "as_json", is_flag=True, help="Print descriptors.")
 @store_option
-def command(names: tuple[str, ...], batch: str | None, zero: bool, as_json: bool, store: Store) -> None:
-    """Print the digest of what each NAME stands for, a line each."""
+@network_options
+def command(
+    names: tuple[str, ...], batch: str | None, zero: bool, as_json: bool, store: Store, network: Network
+) -> None:
+    """Print the digest of what each NAME stands for, a line each; docker://REFERENCE asks its registry."""
     if not names and batch is None:
         raise click.UsageError("expected NAME... or --batch FILE")
     for name in names:
-        show(find(name, store).descriptor, as_json=as_json)
+        show(locate(name, store, network)[1], as_json=as_json)
     if batch is not None:
         with opened(batch) as stream:
             for record in records(stream, zero=zero):
-                show(find(record, store).descriptor, as_json=as_json)
+                show(locate(record, store, network)[1], as_json=as_json)

@@ -62,6 +62,12 @@ def read_tar(stream: Readable, *, most: int = _MOST_ENTRIES) -> Iterator[Member]
     most    how many headers there may be
     raises  Malformed, from the iteration, for what is no tar, is cut short, or goes beyond a bound
     """
+    for member, _ in read_files(stream, most=most):
+        yield member
+
+
+def read_files(stream: Readable, *, most: int = _MOST_ENTRIES) -> Iterator[tuple[Member, Readable]]:
+    """As `read_tar`, each member with what reads its contents, until the next member is asked for."""
     shared: dict[str, bytes] = {}
     own: dict[str, bytes] = {}
     for _ in range(most):
@@ -81,10 +87,24 @@ def read_tar(stream: Readable, *, most: int = _MOST_ENTRIES) -> Iterator[Member]
             member, stored = _member(header, {key: value for key, value in (shared | own).items() if value})
             if kind == b"S":
                 _skip_sparse_map(stream, header)
-            _skip(stream, stored + -stored % BLOCK)
             own = {}
-            yield member
+            contents = _Contents(stream, stored)
+            yield member, contents
+            _skip(stream, contents.left + -stored % BLOCK)
     raise Malformed("tar", f"more than {most} headers", expected="fewer; it may be made to exhaust whoever reads it")
+
+
+class _Contents:
+    """The bytes of one member, out of the stream that has them all."""
+
+    def __init__(self, stream: Readable, size: int) -> None:
+        self._stream = stream
+        self.left = size
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = _exactly(self._stream, min(self.left, _SKIP if size < 0 else size))
+        self.left -= len(data)
+        return data
 
 
 def _member(header: bytes, pax: dict[str, bytes]) -> tuple[Member, int]:

@@ -1,33 +1,69 @@
-"""Images: from whatever a name stands for, index, manifest or config, to the config and layers of one platform."""
+"""Images: from whatever a name stands for, index, manifest or config, to the config and layers of one platform.
+
+They are read from a store, or from a repository in a registry: any Source.
+"""
 
 from __future__ import annotations
 
 from plumbing.errors import Malformed, NotFound
 from plumbing.oci.config import Config
 from plumbing.oci.descriptor import Descriptor
+from plumbing.oci.exchange import Source
 from plumbing.oci.index import Index, is_node
 from plumbing.oci.manifest import Manifest
 from plumbing.oci.platform import Platform
-from plumbing.store.store import Store
+from plumbing.store.walk import DEEPEST, parse
 
 
-def manifest_of(store: Store, descriptor: Descriptor, platform: Platform | None = None) -> Manifest:
-    """The manifest that `descriptor` is, or that the index it is has for `platform`.
+def node_of(source: Source, descriptor: Descriptor) -> Manifest | Index:
+    """The manifest or index, parsed."""
+    return parse(descriptor, source.read(descriptor))
 
-    Raises NotFound, listing what there is, where an index has no such entry, or several and no platform is given.
+
+def choose(source: Source, root: Descriptor, platform: Platform | None = None, *, depth: int = DEEPEST) -> Descriptor:
+    """The manifest that `root` is, or that the index it is has for `platform`; without one, its only manifest.
+
+    Raises NotFound, listing what there is, where an index has none such, or several and no platform is given.
     """
-    node = store.manifest(descriptor)
+    node = node_of(source, root)
     if isinstance(node, Manifest):
-        return node
-    return manifest_of(store, choose(node, platform, descriptor), platform)
+        return root
+    if depth == 0:
+        raise Malformed("index", root.digest, expected=f"at most {DEEPEST} indexes within each other")
+    return choose(source, _entry(node, platform, root.digest), platform, depth=depth - 1)
 
 
-def choose(index: Index, platform: Platform | None, name: object) -> Descriptor:
-    """The entry of `index` for `platform`, or its only one. The first that fits: image-index.md, "manifests".
+def platforms(source: Source, root: Descriptor) -> list[Platform]:
+    """Those that an image has, in its order; of a manifest, the one that its config names."""
+    node = node_of(source, root)
+    if isinstance(node, Manifest):
+        return [Config.parse(source.read(node.config)).platform]
+    return [entry.platform for entry in _images(node) if entry.platform is not None]
 
-    Attestations, which tools keep beside images as entries for unknown/unknown, are no images.
-    """
-    images = [entry for entry in index.manifests if not _is_attestation(entry)]
+
+def manifest_of(source: Source, descriptor: Descriptor, platform: Platform | None = None) -> Manifest:
+    """The manifest of one platform, parsed; see `choose`."""
+    node = node_of(source, choose(source, descriptor, platform))
+    if not isinstance(node, Manifest):
+        raise Malformed("manifest", descriptor.digest, expected="a manifest, not an index")
+    return node
+
+
+def config_of(source: Source, descriptor: Descriptor, platform: Platform | None = None) -> Config:
+    """The config of an image, or the config that `descriptor` itself is."""
+    if not is_node(descriptor.media_type):
+        return Config.parse(source.read(descriptor))
+    return Config.parse(source.read(manifest_of(source, descriptor, platform).config))
+
+
+def _images(index: Index) -> list[Descriptor]:
+    """Without attestations, which tools keep beside images as entries for unknown/unknown."""
+    return [entry for entry in index.manifests if not _is_attestation(entry)]
+
+
+def _entry(index: Index, platform: Platform | None, name: object) -> Descriptor:
+    """The first that fits, as the specification wants: image-index.md, "manifests"."""
+    images = _images(index)
     fitting = [entry for entry in images if platform is None or entry.platform is None or platform.runs(entry.platform)]
     if len(fitting) == 1 or (fitting and platform is not None):
         return fitting[0]
@@ -35,16 +71,6 @@ def choose(index: Index, platform: Platform | None, name: object) -> Descriptor:
     if platform is None:
         raise NotFound(f"cannot choose from '{name}': an index of {there}; name one with '--platform'")
     raise NotFound(f"cannot find platform '{platform}' in '{name}': it has {there}")
-
-
-def config_of(store: Store, descriptor: Descriptor, platform: Platform | None = None) -> Config:
-    """The config of an image, or the config that `descriptor` itself is."""
-    if not is_node(descriptor.media_type):
-        return Config.parse(store.read(descriptor))
-    manifest = manifest_of(store, descriptor, platform)
-    if manifest.artifact_type is not None and not manifest.layers:
-        raise Malformed("image", descriptor.digest, expected="an image, not an artifact")
-    return Config.parse(store.read(manifest.config))
 
 
 def _is_attestation(entry: Descriptor) -> bool:

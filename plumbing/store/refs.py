@@ -99,6 +99,16 @@ class Refs:
 
         self._change(change)
 
+    def adopt(self, raw: bytes) -> None:
+        """Make `raw`, another layout's index, the whole of this one's. Raises Malformed; nothing has changed then."""
+        for fields in Fields(document.load(raw, "index", limit=_LIMIT), "index").objects("manifests"):
+            Descriptor.from_json(fields)
+        with lock.exclusive(self._root):
+            staging = self._root / "tmp"
+            with files.failing_as("write", self._path):
+                staging.mkdir(exist_ok=True)
+                files.replace(self._path, raw, staging=staging)
+
     def _change(self, change: Callable[[list[Any]], list[Any]]) -> None:
         with lock.exclusive(self._root):
             value = self._load()

@@ -179,6 +179,10 @@ class Store:
     def delete_ref(self, name: str, expected: Expected = ANY) -> None:
         self.refs.delete(name, expected)
 
+    def adopt(self, index: bytes) -> None:
+        """Take the roots of another layout's index, as they stand there, in place of this one's. Raises Malformed."""
+        self.refs.adopt(index)
+
     def _complete(self, root: Descriptor) -> None:
         for descriptor in self.walk(root):
             if not self.has(descriptor):
@@ -244,9 +248,22 @@ def _state(path: Path) -> str | None:
         return None
 
 
+def is_index(path: str) -> bool:
+    """Whether a path within a layout, such as a member of an archive of one, is that of its index."""
+    return path == refs.NAME
+
+
+def blob_digest(path: str) -> Digest | None:
+    """The digest of the blob whose path within a layout is `path`; None for the path of anything else."""
+    match path.split("/"):
+        case ["blobs", algorithm, name]:
+            return Digest(algorithm, name)
+    return None
+
+
 def nearest(start: Path) -> Path | None:
     """The `.krust` of `start` or of the nearest folder above it that has one."""
     return next((folder / FOLDER for folder in (start, *start.parents) if Store.is_layout(folder / FOLDER)), None)
 
 
-__all__ = ["ANY", "FOLDER", "Expected", "Ref", "Store", "nearest"]
+__all__ = ["ANY", "FOLDER", "Expected", "Ref", "Store", "blob_digest", "is_index", "nearest"]

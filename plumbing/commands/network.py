@@ -1,0 +1,206 @@
+"""The way to registries, as commands are told of it: options, and what the environment says of proxies and credentials.
+
+click reads the variables, as values of options that nobody sees: so plumbing works without krust, and still every
+variable that counts is named in one place.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import click
+
+from plumbing.oci.descriptor import Descriptor
+from plumbing.oci.exchange import Progress, Source
+from plumbing.oci.reference import Reference
+from plumbing.store import Store
+from plumbing.store.names import DEFAULT_TAG, find
+
+if TYPE_CHECKING:
+    from plumbing.registry import Registry, Repository, Settings
+    from plumbing.registry.credentials import Credentials
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+REMOTE = "docker://"
+"""Before a reference: ask its registry. Everything else is looked up in stores alone."""
+
+_VARIABLES = (
+    "DOCKER_AUTH_CONFIG",
+    "DOCKER_CONFIG",
+    "HOME",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "PATH",
+    "REGISTRY_AUTH_FILE",
+    "SSL_CERT_FILE",
+    "XDG_CONFIG_HOME",
+    "XDG_RUNTIME_DIR",
+    "https_proxy",
+    "http_proxy",
+    "no_proxy",
+)
+_META = "plumbing.environment"
+
+
+class Voice(Protocol):
+    """Who tells people how it goes: krust's console, or nobody."""
+
+    def say(self, text: str) -> None: ...
+
+    def detail(self, text: str, level: int = 1) -> None: ...
+
+    def progress(self) -> Progress | None: ...
+
+
+class _Plain:
+    """What plumbing says alone: warnings."""
+
+    def say(self, text: str) -> None:
+        click.echo(text, err=True)
+
+    def detail(self, text: str, level: int = 1) -> None:
+        pass
+
+    def progress(self) -> Progress | None:
+        return None
+
+
+class Network:
+    """Registries by host, each opened once, closed together. Nothing is imported or sent before the first is asked."""
+
+    def __init__(
+        self,
+        environment: dict[str, str],
+        voice: Voice,
+        *,
+        plain_http: frozenset[str] = frozenset(),
+        insecure: frozenset[str] = frozenset(),
+        ca: Path | None = None,
+    ) -> None:
+        self.voice = voice
+        self._environment = environment
+        self._plain_http = plain_http
+        self._insecure = insecure
+        self._ca = ca
+        self._registries: dict[str, Registry] = {}
+
+    def registry(self, host: str) -> Registry:
+        if host not in self._registries:
+            from plumbing.registry import Registry
+
+            self._registries[host] = Registry(
+                host,
+                credential=self.credentials.find,
+                settings=self.settings,
+                log=lambda level, text: self.voice.detail(text, level),
+                warn=self.voice.say,
+            )
+        return self._registries[host]
+
+    def repository(
+        self, reference: Reference, *, push: bool = False, mounts: dict[Any, str] | None = None
+    ) -> Repository:
+        return self.registry(reference.registry).repository(reference.repository, push=push, mounts=mounts)
+
+    def resolve(self, reference: Reference) -> tuple[Repository, Descriptor]:
+        """What `reference` means now, and where that can be read."""
+        repository = self.repository(reference)
+        return repository, repository.resolve(reference.digest or reference.tag or DEFAULT_TAG)
+
+    @property
+    def settings(self) -> Settings:
+        from plumbing.registry import Settings
+
+        environment = self._environment
+        proxies = {
+            scheme: proxy
+            for scheme in ("http", "https")
+            if (proxy := environment.get(f"{scheme}_proxy") or environment.get(f"{scheme.upper()}_PROXY"))
+        }
+        trust = environment.get("SSL_CERT_FILE")
+        return Settings(
+            plain_http=self._plain_http,
+            insecure=self._insecure,
+            ca=self._ca,
+            trust=Path(trust) if trust else None,
+            proxies=proxies,
+            no_proxy=environment.get("no_proxy") or environment.get("NO_PROXY") or "",
+        )
+
+    @property
+    def credentials(self) -> Credentials:
+        from plumbing.registry.credentials import Credentials, Places
+
+        home = Path(self._environment.get("HOME") or Path.home())
+        return Credentials(Places.of(self._environment, home=home, uid=os.getuid(), linux=sys.platform == "linux"))
+
+    def close(self) -> None:
+        for registry in self._registries.values():
+            registry.close()
+
+
+def network_options(function: F) -> F:
+    """`network: Network`: by what the options and the environment say; closed when the command ends."""
+    for option in (
+        click.option("--plain-http", metavar="HOST", multiple=True, expose_value=False, is_eager=True,
+                     envvar="KRUST_PLAIN_HTTP", show_envvar=True, callback=_keep,
+                     help="Speak http to HOST, not https; repeatable. Loopback hosts need no leave."),
+        click.option("--ca", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+                     expose_value=False, is_eager=True, envvar="KRUST_CA", show_envvar=True, callback=_keep,
+                     help="Trust the certificate authorities in FILE too (PEM)."),
+        click.option("--tls-verify", type=(click.Choice(["false", "true"]), str), metavar="false HOST", multiple=True,
+                     expose_value=False, is_eager=True, callback=_keep,
+                     help="Do not check the certificate of HOST; repeatable."),
+        click.option("--network", "network", hidden=True, callback=_network),
+    ):  # fmt: skip
+        function = option(function)
+    for variable in _VARIABLES:
+        name = f"environment_{variable}" + ("_lower" if variable.islower() else "")
+        function = click.option(
+            f"--{name}", name, envvar=variable, hidden=True, expose_value=False, is_eager=True, callback=_keep
+        )(function)
+    return function
+
+
+def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Put an option's value aside for `_network`, which comes after."""
+    kept = ctx.meta.setdefault(_META, {})
+    kept[param.envvar if param.name and param.name.startswith("environment_") else param.name] = value
+
+
+def _network(ctx: click.Context, param: click.Parameter, value: object) -> Network:
+    kept = ctx.meta[_META]
+    network = Network(
+        {name: kept[name] for name in _VARIABLES if kept.get(name)},
+        voice(ctx),
+        plain_http=frozenset(kept["plain_http"]),
+        insecure=frozenset(host for verify, host in kept["tls_verify"] if verify == "false"),
+        ca=kept["ca"],
+    )
+    ctx.call_on_close(network.close)
+    return network
+
+
+def voice(ctx: click.Context) -> Voice:
+    """The console of whoever runs the command, if it brought one."""
+    console: Voice | None = getattr(ctx.obj, "console", None)
+    return console or _Plain()
+
+
+def locate(name: str, store: Store, network: Network) -> tuple[Source, Descriptor]:
+    """What `name` means and where it can be read: docker://REFERENCE in its registry, all else as `find` has it."""
+    if name.startswith(REMOTE):
+        return network.resolve(Reference.parse(name.removeprefix(REMOTE)))
+    found = find(name, store)
+    return found.store, found.descriptor
+
+
+jobs_option: Callable[[F], F] = click.option(
+    "-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="How many blobs are moved at once."
+)

@@ -1,0 +1,149 @@
+"""push: copy an image to a registry."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from plumbing.archive import is_archive, read_archive
+from plumbing.commands.network import Network, jobs_option, network_options
+from plumbing.commands.options import store_option
+from plumbing.errors import Ambiguous, NotFound
+from plumbing.oci.descriptor import Descriptor
+from plumbing.oci.digest import Digest
+from plumbing.oci.exchange import Source
+from plumbing.oci.reference import Reference, check_tag
+from plumbing.store import Store
+from plumbing.store.files import failing_as
+from plumbing.store.names import DEFAULT_TAG, find
+from plumbing.sync import copy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """What to push, and what it is called where it is: None for a root without a name."""
+
+    source: Source
+    root: Descriptor
+    name: str | None
+
+
+def push(
+    network: Network,
+    source: Source,
+    root: Descriptor,
+    target: Reference,
+    tags: Sequence[str],
+    *,
+    jobs: int = 4,
+    mounts: dict[Digest, str] | None = None,
+) -> Reference:
+    """Copy `root` to the repository of `target`, then point `tags` there to it; return it by digest. Safe to repeat.
+
+    mounts  repositories on the same registry that have a blob, by its digest
+    raises  what reading `source` does, RegistryError; no tag is changed before all that it needs is there
+    """
+    repository = network.repository(target, push=True, mounts=mounts)
+    copy(source, repository, root, jobs=jobs, progress=network.voice.progress())
+    raw = source.read(root)
+    for tag in tags:
+        repository.tag(tag, root, raw)
+    return target.at(root.digest)
+
+
+def images(store: Store, name: str, *, every: bool) -> list[Image]:
+    """The image that `name` means, or, with `every`, each named root of the layout that it means.
+
+    Raises NotFound, Ambiguous with the roots where a layout has several.
+    """
+    if every:
+        layout = Store.open(Path(name)) if Store.is_layout(Path(name)) else store
+        return [Image(source=layout, root=ref.descriptor, name=ref.name) for ref in layout.refs if ref.name]
+    try:
+        found = find(name, store)
+    except Ambiguous as error:
+        raise Ambiguous(name, error.candidates, then="name one, or give '--all-tags'") from None
+    return [Image(source=found.store, root=found.descriptor, name=found.ref)]
+
+
+def split(name: str | None) -> tuple[str | None, str | None]:
+    """(repository, tag) of a ref's name: hello:v1 is both, v1 a tag alone, as other tools name their layouts' roots."""
+    if name is None:
+        return None, None
+    repository, colon, tag = name.rpartition(":")
+    if not colon or "/" in tag:
+        return None, name if "/" not in name else None
+    return repository, tag
+
+
+@click.command("push")
+@click.argument("src")
+@click.argument("targets", metavar="[DST]...", nargs=-1)
+@click.option("-t", "--tag", "tags", metavar="TAG", multiple=True, help="A tag, besides that of DST; repeatable.")
+@click.option("--no-tag", is_flag=True, help="Push by digest alone.")
+@click.option("--all-tags", is_flag=True, help="Push every named root of the layout SRC, each as its own tag.")
+@click.option(
+    "--repo",
+    metavar="HOST/PREFIX",
+    envvar="KRUST_REPO",
+    show_envvar=True,
+    help="Where the image goes, under its own name, if there is no DST.",
+)
+@click.option(
+    "--image-refs", metavar="FILE", type=click.Path(path_type=Path), help="Write what is printed to FILE, too."
+)
+@jobs_option
+@store_option
+@network_options
+def command(
+    src: str,
+    targets: tuple[str, ...],
+    tags: tuple[str, ...],
+    no_tag: bool,
+    all_tags: bool,
+    repo: str | None,
+    image_refs: Path | None,
+    jobs: int,
+    store: Store,
+    network: Network,
+) -> None:
+    """Copy the image SRC to each DST, host/repository[:tag], and print its reference there by digest.
+
+    SRC is a name in the store, a layout's folder with :ref or @digest, or a .tar archive of a layout or of docker.
+    """
+    if no_tag and (tags or all_tags):
+        raise click.UsageError("--no-tag goes with neither --tag nor --all-tags")
+    for tag in tags:
+        check_tag(tag)
+    with tempfile.TemporaryDirectory(prefix="krust-") as folder:
+        if is_archive(Path(src)):
+            store = read_archive(Path(src), Path(folder))
+            src = str(store.path)
+        printed: dict[str, None] = {}
+        for image in images(store, src, every=all_tags):
+            for target, own in _targets(image, targets, repo, src):
+                wanted = () if no_tag else (own, *tags) if own else tags
+                reference = push(network, image.source, image.root, target, tuple(dict.fromkeys(wanted)), jobs=jobs)
+                if str(reference) not in printed:
+                    click.echo(str(reference))
+                    printed[str(reference)] = None
+    if image_refs is not None:
+        with failing_as("write", image_refs):
+            image_refs.write_text("".join(f"{line}\n" for line in printed))
+
+
+def _targets(image: Image, targets: Sequence[str], repo: str | None, src: str) -> list[tuple[Reference, str | None]]:
+    """Where `image` goes, and the tag it has there: that of DST, else its own, else latest."""
+    name, tag = split(image.name)
+    tag = tag or DEFAULT_TAG
+    if targets:
+        references = [Reference.parse(target) for target in targets]
+        return [(reference, reference.tag or (None if reference.digest else tag)) for reference in references]
+    if repo is None or name is None:
+        missing = "it has no name of its own" if repo else "no repository is set"
+        raise NotFound(f"cannot tell where to push '{src}': {missing}; name a DST, or give '--repo' and a named image")
+    return [(Reference.parse(f"{repo.rstrip('/')}/{name}"), tag)]
