@@ -10,9 +10,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
+from plumbing.errors import NotFound
 from plumbing.oci.digest import Digest
-from plumbing.server.refusal import Refusal
+from plumbing.server.refusal import Refusal, blob_unknown
 from plumbing.server.registry import digest_in, registry_of, repository_of
 
 _CHUNK = 1 << 20
@@ -41,16 +43,30 @@ class Blob(HTTPEndpoint):
         if (start, end) != (0, size):
             status = 206
             headers |= {"Content-Length": str(end - start), "Content-Range": f"bytes {start}-{end - 1}/{size}"}
-        file = await run_in_threadpool(registry.store.blobs.open_unverified, digest)
-        return StreamingResponse(_send(file, start, end), status, headers)
+        try:
+            file = await run_in_threadpool(registry.store.blobs.open_unverified, digest)
+        except NotFound as error:
+            raise blob_unknown(error) from None
+        return _Part(file, start, end, status, headers)
 
 
-async def _send(file: BinaryIO, start: int, end: int) -> AsyncIterator[bytes]:
-    with file:
-        file.seek(start)
-        while start < end and (data := await run_in_threadpool(file.read, min(_CHUNK, end - start))):
-            start += len(data)
-            yield data
+class _Part(StreamingResponse):
+    """The bytes [start, end) of `file`, which is closed at the end, and also when the client goes before that."""
+
+    def __init__(self, file: BinaryIO, start: int, end: int, status: int, headers: dict[str, str]) -> None:
+        super().__init__(_read(file, start, end), status, headers)
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._file:
+            await super().__call__(scope, receive, send)
+
+
+async def _read(file: BinaryIO, start: int, end: int) -> AsyncIterator[bytes]:
+    file.seek(start)
+    while start < end and (data := await run_in_threadpool(file.read, min(_CHUNK, end - start))):
+        start += len(data)
+        yield data
 
 
 def _range(request: Request, digest: Digest, size: int) -> tuple[int, int] | None:

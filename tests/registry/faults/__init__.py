@@ -3,8 +3,8 @@
     with registry(relative_location=True, reset_mid_patch=100_000) as r:
         push(…, f"{r.host}/app")
 
-`SWITCHES` has them all, by name. Each module adds its own, in the order in which a request meets them: the imports below
-are in that order, and not sorted.
+`SWITCHES` has them all. Each module adds its own, in the order in which a request meets them: the first imports are in
+that order, and not sorted.
 """
 
 from tests.registry.faults import answers  # isort: skip

@@ -1,6 +1,6 @@
 """Faults of where an upload is. registries.md, 4.4.
 
-They stand in front of the login, outermost first: each undoes, on the way in, what it did to the Location on the way out.
+They stand in front of the login, outermost first: each undoes on the way in what it did to a Location on the way out.
 """
 
 from __future__ import annotations

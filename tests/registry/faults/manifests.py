@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import quote
 
 from plumbing.oci import document, mediatype
 from plumbing.oci.descriptor import Descriptor
@@ -186,7 +185,7 @@ def fallback_tag_is_subject(registry: Registry, value: Any) -> Layer:
 
     async def layer(x: Exchange, go: Go) -> None:
         if _is_fallback(x) and x.method in ("GET", "HEAD"):
-            x.path = f"/v2/{x.name}/manifests/{quote(x.reference.replace('-', ':', 1))}"
+            x.path = f"/v2/{x.name}/manifests/{x.reference.replace('-', ':', 1)}"
         await without(x, go)
 
     return layer
