@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from krust.cargo import elf, rustflags, std, zig
+from krust.cargo import elf, remap, rustflags, std, zig
 from krust.cargo.messages import FORMAT, Artifact, is_message
 from krust.cargo.metadata import BinaryTarget, Kind, Package, Project
 from krust.cargo.process import run
@@ -38,10 +38,10 @@ class Binary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Call:
-    """Targets that one cargo call can build for, because they have the same flags."""
+    """Targets that one cargo call can build for, because they have the same flags. `env` is all of its environment."""
 
-    flags: tuple[str, ...]
     targets: tuple[Target, ...]
+    env: Mapping[str, str]
 
 
 def build(
@@ -68,7 +68,7 @@ def build(
     targets = [target_of(platform) for platform in platforms]
     built: dict[tuple[str, str, str, Target], Path] = {}
     for call in _calls(toolchain, project, targets, cargo_args, env, cache, say):
-        built |= _run(toolchain, project, binaries, call, profile, cargo_args, env, cache, say)
+        built |= _run(toolchain, project, binaries, call, [f"--profile={profile}", *cargo_args], say)
     found = []
     for wanted in binaries:
         for target, platform in zip(targets, platforms, strict=True):
@@ -99,13 +99,22 @@ def _calls(
     cache: Path,
     say: Callable[[str], None],
 ) -> list[_Call]:
+    places = remap.places(toolchain, project.root, env, target_directory=project.target_directory)
     together: dict[tuple[str, ...], list[Target]] = {}
-    for target in targets:
+    for target in dict.fromkeys(targets):
         sysroot = std.sysroot(toolchain, target, project.directory, env=env, cache=cache, say=say)
         users = rustflags.of_user(toolchain, target, project.directory, env=env, cargo_args=cargo_args)
-        ours = rustflags.krusts(toolchain, target, project.root, users, sysroot=sysroot, env=env)
-        together.setdefault((*users, *ours), []).append(target)
-    return [_Call(flags=flags, targets=tuple(dict.fromkeys(same))) for flags, same in together.items()]
+        flags = (*users, *rustflags.krusts(users, sysroot=sysroot, places=places))
+        together.setdefault(flags, []).append(target)
+    calls = []
+    for flags, same in together.items():
+        linkers: dict[str, str] = {}
+        for target in same:
+            linkers |= zig.environment(toolchain, target, env=env, cache=cache)
+        # What the user has set stays: someone who names a linker or a C compiler means it.
+        variables = {**linkers, **env, **remap.c_flags(places, same, env), rustflags.VARIABLE: rustflags.encode(flags)}
+        calls.append(_Call(targets=tuple(same), env=variables))
+    return calls
 
 
 def _run(
@@ -113,38 +122,29 @@ def _run(
     project: Project,
     binaries: Sequence[BinaryTarget],
     call: _Call,
-    profile: str,
-    cargo_args: Sequence[str],
-    env: Mapping[str, str],
-    cache: Path,
+    arguments: Sequence[str],
     say: Callable[[str], None],
 ) -> dict[tuple[str, str, str, Target], Path]:
-    linkers: dict[str, str] = {}
-    for target in call.targets:
-        linkers |= zig.environment(toolchain, target, env=env, cache=cache)
-    command: list[str | Path] = [toolchain.cargo, "build", f"--profile={profile}"]
-    command += [f"--manifest-path={project.root / 'Cargo.toml'}"]
+    """What cargo says that it has built: the path by package, kind, name and target."""
+    command: list[str | Path] = [toolchain.cargo, "build", f"--manifest-path={project.root / 'Cargo.toml'}"]
     command += [f"--target={target}" for target in call.targets]
     command += [f"--package={id}" for id in dict.fromkeys(each.package.id for each in binaries)]
     command += [f"--{each.kind}={each.name}" for each in binaries]
     built: dict[tuple[str, str, str, Target], Path] = {}
 
     def line(text: str) -> None:
-        nonlocal built
         if not is_message(text):
             say(text.rstrip("\n"))
         elif (artifact := Artifact.parse(text)) and artifact.executable:
             target = _target(artifact.executable, call.targets)
-            built |= {
-                (artifact.package_id, kind, artifact.name, target): artifact.executable for kind in artifact.kinds
-            }
+            for kind in artifact.kinds:
+                built[artifact.package_id, kind, artifact.name, target] = artifact.executable
 
     names = ", ".join(each.name for each in binaries)
     run(
-        [*command, FORMAT, *cargo_args],
+        [*command, FORMAT, *arguments],
         cwd=project.directory,
-        # What the user has set stays: someone who names a linker or a C compiler means it.
-        env={**linkers, **env, "CARGO_ENCODED_RUSTFLAGS": rustflags.encode(call.flags)},
+        env=call.env,
         failure=f"cannot build '{names}': cargo failed, and has said why above",
         line=line,
     )
@@ -155,8 +155,7 @@ def _target(path: Path, targets: Sequence[Target]) -> Target:
     """Which target's the executable at `path` is. Cargo tells by the folder alone: TARGET-DIR/<triple>/<profile>/."""
     if len(targets) == 1:
         return targets[0]
-    folders = path.parts[::-1]
-    for folder in folders:
+    for folder in reversed(path.parts):
         for target in targets:
             if folder == target.triple:
                 return target

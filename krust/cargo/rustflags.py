@@ -16,9 +16,13 @@ from typing import Any
 from krust.cargo import cfg
 from krust.cargo.metadata import configuration
 from krust.cargo.process import output
+from krust.cargo.remap import Places, cargo_home, rust_flags
 from krust.cargo.targets import Target
 from krust.cargo.toolchain import Toolchain
 from krust.errors import CargoError
+
+VARIABLE = "CARGO_ENCODED_RUSTFLAGS"
+"""The first place that cargo looks at. Any character may be in a flag there, but for the separator."""
 
 _SEPARATOR = "\x1f"
 
@@ -33,7 +37,7 @@ def of_user(
     directory   where cargo is run; configuration files count from there upwards, and in CARGO_HOME
     raises      CargoError where cargo cannot read its configuration, and has said why
     """
-    if (encoded := env.get("CARGO_ENCODED_RUSTFLAGS")) is not None:
+    if (encoded := env.get(VARIABLE)) is not None:
         return tuple(encoded.split(_SEPARATOR)) if encoded else ()
     if (plain := env.get("RUSTFLAGS")) is not None:
         return _words(plain)
@@ -51,22 +55,13 @@ def of_user(
 
 
 def encode(flags: Sequence[str]) -> str:
-    """`flags` as CARGO_ENCODED_RUSTFLAGS has them: any character may be in one, but for the separator."""
+    """`flags` as VARIABLE has them."""
     return _SEPARATOR.join(flags)
 
 
-def krusts(
-    toolchain: Toolchain,
-    target: Target,
-    root: Path,
-    users: Sequence[str],
-    *,
-    sysroot: Path | None,
-    env: Mapping[str, str],
-) -> tuple[str, ...]:
-    """What krust adds to the flags of the user for `target`: static, position-independent, the same anywhere.
+def krusts(users: Sequence[str], *, sysroot: Path | None, places: Places) -> tuple[str, ...]:
+    """What krust adds to the flags of the user: static, position-independent, the same anywhere.
 
-    root     the workspace, which is remapped, so that its place does not show
     sysroot  a standard library that krust has built; None for the compiler's own
     """
     flags = ["-Ctarget-feature=+crt-static"]
@@ -76,28 +71,7 @@ def krusts(
     if sysroot is not None:
         # There is no C library of Rust's own beside a standard library built from source: zig's is linked.
         flags += [f"--sysroot={sysroot}", "-Clink-self-contained=no"]
-    return (*flags, *remapping(toolchain, root, env))
-
-
-def remapping(toolchain: Toolchain, root: Path, env: Mapping[str, str]) -> tuple[str, ...]:
-    """Paths of this machine, which panics and debug information would show, and what is shown in their place.
-
-    The last match counts for rustc, so what may lie inside something else comes later. The standard library gets the
-    name that it has where it comes prebuilt: with rust-src installed rustc would put in where that lies.
-    """
-    home = cargo_home(env)
-    places = [(root, "/src"), (home, "/cargo"), (home / "registry/src", "/cargo/registry/src")]
-    places.append((toolchain.source, f"/rustc/{toolchain.commit or toolchain.release}"))
-    if (real := toolchain.source.resolve()) != toolchain.source:
-        places.append((real, places[-1][1]))
-    return tuple(f"--remap-path-prefix={place}={name}" for place, name in places)
-
-
-def cargo_home(env: Mapping[str, str]) -> Path:
-    """Where cargo keeps what it downloads."""
-    if chosen := env.get("CARGO_HOME"):
-        return Path(chosen).absolute()
-    return (Path(env["HOME"]) if env.get("HOME") else Path.home()) / ".cargo"
+    return (*flags, *rust_flags(places))
 
 
 def _config(toolchain: Toolchain, directory: Path, env: Mapping[str, str], arguments: Sequence[str]) -> dict[str, Any]:

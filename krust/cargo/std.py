@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 
-from krust.cargo import rustflags, zig
+from krust.cargo import remap, rustflags, zig
 from krust.cargo.lock import locked
 from krust.cargo.messages import FORMAT, Artifact
 from krust.cargo.process import output, run
@@ -36,7 +36,7 @@ debug = "line-tables-only"
 [workspace]
 """
 
-_DROPPED = ("RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_INCREMENTAL")
+_DROPPED = ("RUSTFLAGS", rustflags.VARIABLE, "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_INCREMENTAL")
 _DROPPED_PREFIXES = ("CARGO_BUILD_", "CARGO_TARGET_", "CARGO_PROFILE_", "CARGO_UNSTABLE_")
 """Variables that would make the library another one for this user; it is kept for whatever is built later."""
 
@@ -124,7 +124,8 @@ def _compile(
     toolchain: Toolchain, target: Target, package: Path, lock: int, variables: Mapping[str, str], env: Mapping[str, str]
 ) -> list[Path]:
     """The .rlib files that cargo makes of the standard library, as it names them."""
-    flags = ("-Clink-self-contained=no", "-Ctarget-feature=+crt-static", *rustflags.remapping(toolchain, package, env))
+    places = remap.places(toolchain, package, env)
+    flags = ("-Clink-self-contained=no", "-Ctarget-feature=+crt-static", *remap.rust_flags(places))
     output_to = package / "target"
     found: list[Path] = []
 
@@ -139,7 +140,7 @@ def _compile(
             **variables,
             **toolchain.anywhere(),
             "RUSTC_BOOTSTRAP": "1",
-            "CARGO_ENCODED_RUSTFLAGS": rustflags.encode(flags),
+            rustflags.VARIABLE: rustflags.encode(flags),
         },
         failure=f"cannot build the standard library of '{target}': cargo failed, and has said why above",
         line=line,

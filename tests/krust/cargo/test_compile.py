@@ -191,6 +191,27 @@ def test_c_dependencies_are_built_and_linked(build: Build, tmp_path: Path) -> No
         wait_until_said(server.log, "stopped\n")
 
 
+def test_c_is_compiled_with_the_users_flags_and_without_this_machines_paths(
+    write: Write, build: Build, env: dict[str, str]
+) -> None:
+    file = 'concat!(env!("CARGO_MANIFEST_DIR"), "/own.c")'
+    root = write(
+        {
+            "Cargo.toml": _MANIFEST + '[build-dependencies]\ncc = "1"\n',
+            "build.rs": f'fn main() {{ cc::Build::new().file({file}).compile("own"); }}\n',
+            "own.c": "int users(void) { return USERS; }\nconst char *where(void) { return __FILE__; }\n",
+            "src/main.rs": """
+                extern "C" { fn users() -> i32; fn r#where() -> *const std::ffi::c_char; }
+                fn main() {
+                    let path = unsafe { std::ffi::CStr::from_ptr(r#where()) };
+                    println!("{} {}", path.to_str().unwrap(), unsafe { users() });
+                }
+            """,
+        }
+    )
+    assert run(build(root, env={**env, "CFLAGS": "-DUSERS=7"}).path).stdout == b"/src/own.c 7\n"
+
+
 def fetch(url: str) -> str:
     with urllib.request.urlopen(url, timeout=5) as answer:
         text: str = answer.read().decode()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from krust.cargo import elf, std, toolchain
+from krust.cargo import compile, elf, metadata, std, toolchain
 from krust.cargo.targets import Target, target_of
 from krust.cargo.toolchain import Toolchain
 from krust.errors import ToolchainError
@@ -28,6 +28,7 @@ from tests.tools import ROOT, require, require_tool, run
 pytestmark = pytest.mark.slow
 
 _S390X = target_of(Platform.parse("linux/s390x"))
+_386 = target_of(Platform.parse("linux/386"))
 
 
 @pytest.fixture
@@ -97,6 +98,19 @@ def test_one_that_rustup_lacks_is_built_from_source(hello: Path, build: Build, r
     built = build(hello, platform=_S390X.platform, env=rustup)
     assert elf.check(built.path, _S390X).position_independent
     assert run(require_tool("qemu-s390x-static"), built.path).stdout == b"Hello from krust!\n"
+
+
+def test_several_platforms_come_in_the_order_asked_for(hello: Path, rustup, host: Target, cache: Path, capfd) -> None:
+    platforms = [host.platform, _S390X.platform, _386.platform]
+    tools = toolchain.find(hello, env=rustup)
+    project = metadata.load(tools, hello, env=rustup)
+    chosen = [metadata.choose(project, hello)]
+    built = compile.build(tools, project, chosen, platforms, env=rustup, cache=cache, say=print)
+    assert [each.platform for each in built] == platforms
+    for each in built:
+        assert elf.check(each.path, target_of(each.platform)).position_independent, each.platform
+    # The one that is built from source has other flags than the two that rustup has.
+    assert capfd.readouterr().err.count("Finished `release`") == 2
 
 
 def test_one_of_a_compiler_without_rustup_is_built_from_source_once(
