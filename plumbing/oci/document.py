@@ -110,14 +110,23 @@ class Fields:
     def object(self, key: str) -> Fields:
         return Fields(self.value.get(key), self._what, self.at(key))
 
+    def array(self, key: str) -> list[Any]:
+        """Empty where it is absent or null."""
+        value = self.value.get(key)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            self.wrong(key, "an array")
+        return value
+
     def objects(self, key: str) -> Iterator[Fields]:
         """Each object of an array; none where the array is absent or null."""
-        for position, item in enumerate(self._array(key)):
+        for position, item in enumerate(self.array(key)):
             yield Fields(item, self._what, f"{self.at(key)}[{position}]")
 
     def texts(self, key: str) -> tuple[str, ...]:
         """The strings of an array; none where it is absent or null."""
-        array = self._array(key)
+        array = self.array(key)
         if not all(isinstance(item, str) for item in array):
             self.wrong(key, "an array of strings")
         return tuple(array)
@@ -140,14 +149,6 @@ class Fields:
             return Digest.parse(text)
         except Malformed:
             raise Malformed(self._what, text, expected=digest.FORM, where=where) from None
-
-    def _array(self, key: str) -> list[Any]:
-        value = self.value.get(key)
-        if value is None:
-            return []
-        if not isinstance(value, list):
-            self.wrong(key, "an array")
-        return value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -106,7 +106,7 @@ class BlobReader:
         """Up to `size` bytes, b"" at the end. Raises DigestMismatch instead of an end that is wrong."""
         with failing_as("read", self._path):
             data = self._file.read(size)
-        self._take(data, end=not data or size < 0)
+        self._take(data, end=size < 0 or (not data and size > 0))
         return data
 
     def readinto(self, buffer: bytearray | memoryview) -> int:

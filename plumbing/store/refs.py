@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -22,7 +23,9 @@ NAME = "index.json"
 _LIMIT = (
     1 << 30
 )  # a layout of 10^5 refs has an index of tens of megabytes: the limit of 4 MiB is for what a registry takes
-_FORM = re.compile(r"[A-Za-z0-9]+(?:[-._:@/+]+[A-Za-z0-9]+)*")
+# wider than the specification's grammar, which has no room for every legal reference: [::1]:5000/a__b:v1_
+_PART = r"[A-Za-z0-9\[][A-Za-z0-9\[\]._:@+-]*"
+_FORM = re.compile(rf"{_PART}(?:/{_PART})*")
 _LONGEST = 512
 
 
@@ -54,17 +57,16 @@ class Refs:
 
     def __iter__(self) -> Iterator[Ref]:
         """Every root, in the file's order. A foreign layout may have roots without a name, or a name twice."""
-        for fields in Fields(self._load(), "index").objects("manifests"):
-            descriptor = Descriptor.from_json(fields)
-            yield Ref(descriptor.annotations.get(ANNOTATION), descriptor)
+        value = self._load()
+        with self._malformed():
+            descriptors = [Descriptor.from_json(entry) for entry in Fields(value, "index").objects("manifests")]
+        return (Ref(descriptor.annotations.get(ANNOTATION), descriptor) for descriptor in descriptors)
 
     def get(self, name: str) -> Descriptor | None:
         """What `name` stands for, or None. In a foreign layout that has it twice, the last entry: it was added last."""
-        found = None
-        for fields in Fields(self._load(), "index").objects("manifests"):
-            if _name(fields.value) == name:
-                found = Descriptor.from_json(fields)
-        return found
+        found = [entry for entry in Fields(self._load(), "index").array("manifests") if _name(entry) == name]
+        with self._malformed():
+            return Descriptor.from_json(Fields(found[-1], "descriptor", f"ref {name}")) if found else None
 
     def update(self, changes: Mapping[str, tuple[Descriptor, Expected]], check: Callable[[Descriptor], None]) -> None:
         """Point each name to its descriptor, all or none. A name that is so already is not written again.
@@ -128,8 +130,15 @@ class Refs:
                     raw = file.read(_LIMIT + 1)
             except FileNotFoundError:
                 raise StoreError(f"cannot read '{self._path}': no such file; the store is not whole") from None
+        with self._malformed():
+            value = document.load(raw, "index", limit=_LIMIT)
+            Fields(value, "index").array("manifests")
+        return value
+
+    @contextmanager
+    def _malformed(self) -> Iterator[None]:
         try:
-            return document.load(raw, "index", limit=_LIMIT)
+            yield
         except Malformed as error:
             raise StoreError(f"cannot read '{self._path}': {error}") from error
 
@@ -144,7 +153,7 @@ def initial() -> bytes:
 def check_name(name: str) -> str:
     """`name` itself. Raises Malformed unless a layout may hold it. image-spec 1.1, annotations.md, "ref.name"."""
     if not _FORM.fullmatch(name) or len(name) > _LONGEST:
-        raise Malformed("ref", name, expected="letters and digits, joined by '-', '.', '_', ':', '@', '/', '+'")
+        raise Malformed("ref", name, expected="parts of letters, digits and '-._:@+[]', joined by '/'")
     return name
 
 
