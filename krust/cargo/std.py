@@ -36,7 +36,7 @@ debug = "line-tables-only"
 [workspace]
 """
 
-_DROPPED = ("RUSTFLAGS", rustflags.VARIABLE, "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_INCREMENTAL")
+_DROPPED = ("RUSTFLAGS", rustflags.VARIABLE, "CARGO_INCREMENTAL")
 _DROPPED_PREFIXES = ("CARGO_BUILD_", "CARGO_TARGET_", "CARGO_PROFILE_", "CARGO_UNSTABLE_")
 """Variables that would make the library another one for this user; it is kept for whatever is built later."""
 
@@ -140,6 +140,9 @@ def _compile(
             **variables,
             **toolchain.anywhere(),
             "RUSTC_BOOTSTRAP": "1",
+            # None, whatever the configuration says: a server that it starts would hold the lock as long as it lives.
+            "RUSTC_WRAPPER": "",
+            "RUSTC_WORKSPACE_WRAPPER": "",
             rustflags.VARIABLE: rustflags.encode(flags),
         },
         failure=f"cannot build the standard library of '{target}': cargo failed, and has said why above",

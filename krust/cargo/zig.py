@@ -100,7 +100,7 @@ def _record(
             failure=f"cannot prepare zig for '{target}': cargo-zigbuild failed; {_INSTALL}",
             line=lambda _: None,
         )
-        pairs = [pair.partition("=") for pair in recorded.read_text().split("\0") if pair]
+        pairs = [pair.partition("=") for pair in os.fsdecode(recorded.read_bytes()).split("\0") if pair]
     ours = {*_NOISE, *(name for name in given if not name.startswith("CARGO_ZIGBUILD_"))}
     return {name: value for name, _, value in sorted(pairs) if name not in ours}
 

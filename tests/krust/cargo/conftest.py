@@ -82,6 +82,7 @@ def build(env: dict[str, str], cache: Path, said: list[str]) -> Build:
         example: str | None = None,
         platform: Platform | None = None,
         env: Mapping[str, str] = env,
+        cache: Path = cache,
         profile: str = "release",
         cargo_args: tuple[str, ...] = (),
     ) -> Binary:
