@@ -45,7 +45,7 @@ def serve(
     if not is_loopback(host):
         raise Malformed("host", host, expected=f"a loopback address such as {HOST}, for there are no passwords")
     app = application(store, read_only=read_only)
-    listener = _listen(host, port)
+    listener = listen(host, port)
     server = Server(config(app))
     try:
         signals = asyncio.run(_until_signalled(server, listener, lambda: ready(_name(host, listener))))
@@ -99,11 +99,18 @@ async def _until_signalled(server: Server, listener: socket.socket, ready: Calla
     return signals
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str = HOST, port: int = 0) -> socket.socket:
+    """A socket that takes connections. Raises StoreError where the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # the protocol is said, or asyncio leaves Nagle's algorithm on, and every small answer takes 40 ms
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((host, port), family=family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+        return listener
     except OSError as error:
+        listener.close()
         reason = (error.strerror or str(error)).lower()
         raise StoreError(f"cannot listen on '{host}:{port}': {reason}; '--port 0' takes a free one") from error
 

@@ -62,7 +62,7 @@ class Client(httpx.Client):
 def talk(*, name: bool = False, **switches: Any) -> Iterator[tuple[Registry, Client]]:
     with registry(**switches) as r:
         headers = {"Host": r.name} if name else {}
-        with Client(base_url=r.url, verify=trusting(r.ca), headers=headers, timeout=5) as client:
+        with Client(base_url=r.url, verify=trusting(r.ca) if r.ca else False, headers=headers, timeout=5) as client:
             yield r, client
 
 
@@ -605,7 +605,7 @@ def test_hostile_manifest(value: str) -> None:
         if value == "ambiguous":
             assert {"manifests", "layers", "config"} <= got.keys()
         elif value == "deep":
-            for _ in range(100):
+            for _ in range(20):
                 got = c.get(f"/v2/app/manifests/{got['manifests'][0]['digest']}").json()
             assert "manifests" in got
         elif value == "wide":

@@ -100,7 +100,7 @@ def _ambiguous(registry: Registry) -> tuple[bytes, str]:
 
 def _deep(registry: Registry) -> tuple[bytes, str]:
     inner = registry.store.put(document.dump(_image(registry)), mediatype.MANIFEST)
-    for _ in range(100):
+    for _ in range(20):
         inner = registry.store.put(_index([inner]), mediatype.INDEX)
     return _index([inner]), mediatype.INDEX
 

@@ -25,7 +25,7 @@ from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from plumbing.server.app import application
-from plumbing.server.serve import Server, config
+from plumbing.server.serve import Server, config, listen
 from plumbing.store import Store
 from tests.registry.faults.exchange import SWITCHES, Exchange, Go, Layer
 from tests.tools import require_tool
@@ -143,7 +143,7 @@ def registry(
         folder = store or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="krust-registry-"))) / "store"
         served = Store.create(folder)
         app = application(served, read_only=read_only, hosts=HOSTS.values())
-        listeners = {origin: socket.create_server(("127.0.0.1", 0)) for origin in HOSTS}
+        listeners = {origin: listen() for origin in HOSTS}
         ports = {origin: listener.getsockname()[1] for origin, listener in listeners.items()}
         if not tls:
             listeners.pop("plain").close()
