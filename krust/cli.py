@@ -106,4 +106,4 @@ def _main(arguments: list[str], name: str) -> None:
             cause = cause.__cause__
 
     cli.context_settings["obj"] = settings
-    leave(run(cli, arguments, name=name, fault=fault))
+    leave(run(cli, arguments, name=name, fault=fault, ending=settings.console.end))

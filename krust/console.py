@@ -1,13 +1,31 @@
-"""Console: words for people, on stderr. Data goes to stdout and is not its business."""
+"""Console: words for people, on stderr. Data goes to stdout and is not its business. The only user of rich."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from plumbing.oci.exchange import Progress
+    from collections.abc import Callable
+
+    from plumbing.oci.descriptor import Descriptor
+    from plumbing.oci.digest import Digest
+
+_INTERVAL = 5.0
+"""Seconds between two lines about a copy, where there is no terminal for a bar."""
+
+
+class _Display(Protocol):
+    def plan(self, blobs: list[Descriptor]) -> None: ...
+
+    def advance(self, blob: Descriptor, count: int) -> None: ...
+
+    def done(self, blob: Descriptor) -> None: ...
+
+    def stop(self) -> None: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -17,6 +35,7 @@ class Console:
     color: bool = True
     quiet: bool = False
     verbose: int = 0
+    _display: _Display | None = field(default=None, init=False)
 
     def say(self, text: str) -> None:
         """A line that everybody sees unless quiet."""
@@ -28,10 +47,106 @@ class Console:
         if self.verbose >= level:
             self._write(text)
 
-    def progress(self) -> Progress | None:
-        """Who is told how far a copy is; None if nobody wants to know."""
-        return None
+    def progress(self) -> _Display | None:
+        """Who is told how far a copy is: bars on a terminal, a line now and then elsewhere, nobody if quiet."""
+        self.end()
+        if not self.quiet:
+            bars = sys.stderr.isatty() and not self.verbose  # lines and bars would fight for the screen
+            self._display = _Bars(color=self.color) if bars else _Lines(self.say)
+        return self._display
+
+    def end(self) -> None:
+        """Clear away what is still shown of a copy, for what comes next may be an error."""
+        if self._display is not None:
+            self._display.stop()
+            self._display = None
 
     def _write(self, text: str) -> None:
         sys.stderr.write(f"krust: {text}\n")
         sys.stderr.flush()
+
+
+class _Lines:
+    """A line every few seconds; nothing for what is over before the first of them."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._lock = threading.Lock()
+        self._total = self._moved = 0
+        self._began = self._last = time.monotonic()
+
+    def plan(self, blobs: list[Descriptor]) -> None:
+        self._total += sum(blob.size for blob in blobs)
+
+    def advance(self, blob: Descriptor, count: int) -> None:
+        with self._lock:
+            self._moved += count
+            now = time.monotonic()
+            if now - self._last < _INTERVAL:
+                return
+            self._last = now
+            rate = self._moved / (now - self._began)
+        left = f", {(self._total - self._moved) / rate:.0f} s left" if rate > 0 else ""
+        text = f"moved {_megabytes(self._moved)} of {_megabytes(self._total)} MB, {_megabytes(rate)} MB/s{left}"
+        self._say(text)
+
+    def done(self, blob: Descriptor) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+
+class _Bars:
+    """A bar for each blob that is moved and one for all, with speed and time left; gone when all is done."""
+
+    def __init__(self, *, color: bool) -> None:
+        from rich import progress
+        from rich.console import Console as Terminal
+
+        self._progress = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.DownloadColumn(),
+            progress.TransferSpeedColumn(),
+            progress.TimeRemainingColumn(),
+            console=Terminal(stderr=True, no_color=not color),
+            transient=True,
+        )
+        self._lock = threading.Lock()
+        self._tasks: dict[Digest, progress.TaskID] = {}
+        self._left: set[Digest] = set()
+        self._total: progress.TaskID | None = None
+
+    def plan(self, blobs: list[Descriptor]) -> None:
+        self._left = {blob.digest for blob in blobs}
+        self._total = self._progress.add_task("total", total=sum(blob.size for blob in blobs))
+        self._progress.start()
+
+    def advance(self, blob: Descriptor, count: int) -> None:
+        with self._lock:
+            task = self._tasks.get(blob.digest)
+            if task is None:
+                task = self._tasks[blob.digest] = self._progress.add_task(blob.digest.hex[:12], total=blob.size)
+        self._progress.advance(task, count)
+        if self._total is not None:
+            self._progress.advance(self._total, count)
+
+    def done(self, blob: Descriptor) -> None:
+        with self._lock:
+            self._left.discard(blob.digest)
+            task = self._tasks.get(blob.digest)
+            finished = not self._left
+        if task is not None:
+            self._progress.remove_task(task)
+        elif self._total is not None:
+            self._progress.advance(self._total, blob.size)  # it was there already, or was mounted
+        if finished:
+            self.stop()
+
+    def stop(self) -> None:
+        self._progress.stop()
+
+
+def _megabytes(count: float) -> str:
+    return f"{count / 1e6:.1f}"

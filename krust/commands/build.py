@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,13 @@ from krust.image.assemble import Image, assemble, combine, image_name
 from krust.image.export import export
 from krust.image.steps import Steps
 from krust.settings import Settings
-from plumbing.commands.options import compression_option, writable_store_option
+from plumbing.commands.network import Network, jobs_option, network_options
+from plumbing.commands.options import Parsed, compression_option, writable_store_option
+from plumbing.commands.push import push
 from plumbing.layer.codec import Codec
 from plumbing.oci import document
 from plumbing.oci.descriptor import Descriptor
+from plumbing.oci.digest import Digest
 from plumbing.oci.platform import Platform
 from plumbing.oci.reference import Reference, check_repository, check_tag
 from plumbing.store import Store
@@ -39,45 +42,58 @@ class Request:
     profile: str = "release"
     cargo_args: tuple[str, ...] = ()
     base: str = bases.STATIC
+    offline: bool = False
     name: str | None = None
     tags: tuple[str, ...] = (DEFAULT_TAG,)
     compression: Codec = "gzip"
+    jobs: int = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """What was written: the root of the image, its name and tags in the store, and each platform's image."""
+    """What was written: the root of the image, its name and tags in the store, and each platform's image.
+
+    mounts  where layers of the bases are
+    """
 
     name: str
     tags: tuple[str, ...]
     root: Descriptor
     images: tuple[Image, ...]
+    mounts: Mapping[Digest, Reference] = field(default_factory=dict)
 
     @property
     def refs(self) -> list[str]:
         return [f"{self.name}:{tag}" for tag in self.tags]
 
 
-def build(settings: Settings, steps: Steps, request: Request) -> Built:
+def build(settings: Settings, steps: Steps, request: Request, network: Network) -> Built:
     """Compile what `request` names, write its image into the store, and name it there.
 
-    Raises KrustError for what cannot be built, StoreError; refs are changed last, so they name whole images only.
+    Raises KrustError for what cannot be built, StoreError, RegistryError where a base has to be fetched; refs are
+    changed last, so they name whole images only.
     """
-    binaries = compiled(settings, request, [host_platform()])
+    platforms = [host_platform()]
+    chosen = {
+        platform: bases.choose(steps, request.base, platform, network, offline=request.offline, jobs=request.jobs)
+        for platform in platforms
+    }
+    binaries = compiled(settings, request, platforms)
     name = check_repository(request.name) if request.name else image_name(binaries[0])
     images = [
-        assemble(
-            steps,
-            binary,
-            _base(steps, request.base, binary.platform),
-            created=settings.created,
-            compression=request.compression,
-        )
+        assemble(steps, binary, chosen[binary.platform], created=settings.created, compression=request.compression)
         for binary in binaries
     ]
-    built = Built(name=name, tags=request.tags, root=combine(steps, images), images=tuple(images))
+    mounts = {digest: where for base in chosen.values() for digest, where in base.mounts.items()}
+    built = Built(name=name, tags=request.tags, root=combine(steps, images), images=tuple(images), mounts=mounts)
     steps.refs(built.refs, built.root)
     return built
+
+
+def publish(network: Network, store: Store, built: Built, target: Reference, tags: Sequence[str], *, jobs: int) -> None:
+    """Push what was built to the repository of `target`, the tags last."""
+    mounts = {digest: where.repository for digest, where in built.mounts.items() if where.registry == target.registry}
+    push(network, store, built.root, target, tags, jobs=jobs, mounts=mounts)
 
 
 def compiled(settings: Settings, request: Request, platforms: Sequence[Platform]) -> list[compile.Binary]:
@@ -102,19 +118,11 @@ def compiled(settings: Settings, request: Request, platforms: Sequence[Platform]
     )
 
 
-def _base(steps: Steps, name: str, platform: Platform) -> bases.Base:
-    if name == bases.STATIC:
-        return bases.static(steps, platform)
-    if name == bases.SCRATCH:
-        return bases.NOTHING
-    raise SettingError(f"cannot use base '{name}': expected {bases.STATIC} or {bases.SCRATCH}")
-
-
-def reference(settings: Settings, store: Store, repo: str | None, built: Built) -> str:
-    """What `build` prints: the image by digest, in the repository if there is one, else in the store."""
-    if repo is None:
-        return f"{store.path}@{built.root.digest}"
-    return str(Reference.parse(f"{repo.rstrip('/')}/{built.name}").at(built.root.digest))
+def target_of(repo: str | None, image: Reference | None, name: str) -> Reference | None:
+    """The repository that an image called `name` is pushed to, if one is set."""
+    if image is not None:
+        return image
+    return Reference.parse(f"{repo.rstrip('/')}/{name}") if repo is not None else None
 
 
 def account(reference: str, store: Store, built: Built) -> dict[str, Any]:
@@ -160,10 +168,24 @@ def write_trace(path: Path, script: str) -> None:
 @click.option("--bin", "binary", metavar="NAME", help="The binary, in a package of several.")
 @click.option("--example", metavar="NAME", help="An example instead of a binary.")
 @click.option("--profile", default="release", show_default=True, metavar="NAME", help="The cargo profile.")
-@click.option("--base", default=bases.STATIC, show_default=True, help="What the image is built on: static or scratch.")
+@click.option(
+    "--base",
+    default=bases.STATIC,
+    show_default=True,
+    metavar="IMAGE",
+    help="What it is built on: static, scratch, any image.",
+)
+@click.option("--offline", is_flag=True, help="Ask no registry for the base: use what the store has.")
 @click.option("--name", help="The image's name; default: the package's.")
 @click.option("-t", "--tag", "tags", multiple=True, metavar="TAG", help="A tag; repeatable; default: latest.")
 @click.option("--repo", metavar="HOST/PREFIX", help="Where images are pushed; default: KRUST_REPO.")
+@click.option(
+    "--image",
+    metavar="HOST/NAME[:TAG]",
+    type=Parsed(Reference, "REFERENCE"),
+    help="Where this image is pushed, in the place of --repo and --name.",
+)
+@click.option("--no-tag", is_flag=True, help="Push by digest alone.")
 @click.option("--no-push", is_flag=True, help="Write the image into the store, and push nothing.")
 @compression_option
 @click.option(
@@ -177,7 +199,9 @@ def write_trace(path: Path, script: str) -> None:
     "--trace", metavar="FILE", type=click.Path(path_type=Path), help="Write the plumbing commands that make the image."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a full account instead of the reference.")
+@jobs_option
 @writable_store_option
+@network_options
 @click.pass_obj
 def command(
     settings: Settings,
@@ -188,22 +212,39 @@ def command(
     example: str | None,
     profile: str,
     base: str,
+    offline: bool,
     name: str | None,
     tags: tuple[str, ...],
     repo: str | None,
+    image: Reference | None,
+    no_tag: bool,
     no_push: bool,
     compression: Codec,
     output: Path | None,
     trace: Path | None,
     as_json: bool,
+    jobs: int,
     store: Store,
+    network: Network,
 ) -> None:
-    """Compile the cargo project in DIRECTORY to a static binary, make an image of it, print its reference by digest.
+    """Compile the cargo project in DIRECTORY to a static binary, push an image of it, print its reference by digest.
 
     What follows '--' goes to cargo: 'krust build -- --features tls'.
     """
     if binary is not None and example is not None:
         raise click.UsageError("expected either --bin or --example")
+    if image is not None and (repo is not None or name is not None):
+        raise click.UsageError("--image takes the place of --repo and --name: give it alone")
+    if no_tag and tags:
+        raise click.UsageError("expected either --tag or --no-tag")
+    repo = repo or settings.repo
+    if repo is not None:
+        target_of(repo, None, "name")  # a wrong one is said before anything is compiled
+    elif image is None and not no_push:
+        raise SettingError("cannot tell where to push: set KRUST_REPO, or give '--repo', '--image' or '--no-push'")
+    if image is not None:
+        name = image.repository.rpartition("/")[2]
+        tags = (*((image.tag,) if image.tag else ()), *tags)
     request = Request(
         directory=directory,
         package=package,
@@ -212,18 +253,20 @@ def command(
         profile=profile,
         cargo_args=cargo_args,
         base=base,
+        offline=offline,
         name=name,
         tags=tuple(check_tag(tag) for tag in dict.fromkeys(tags)) or (DEFAULT_TAG,),
         compression=compression,
+        jobs=jobs,
     )
-    repo = repo or settings.repo
-    if repo is not None:
-        Reference.parse(f"{repo.rstrip('/')}/name")
     steps = Steps(store, tracing=trace is not None)
-    built = build(settings, steps, request)
+    built = build(settings, steps, request, network)
     if output is not None:
         export(store, built.root, built.refs, output)
     if trace is not None:
         write_trace(trace, steps.script())
-    line = reference(settings, store, repo, built)
+    target = target_of(repo, image, built.name)
+    line = str(target.at(built.root.digest)) if target else f"{store.path}@{built.root.digest}"
+    if target is not None and not no_push:
+        publish(network, store, built, target, () if no_tag else built.tags, jobs=jobs)
     click.echo(document.dump(account(line, store, built)).decode() if as_json else line)

@@ -1,24 +1,38 @@
-"""Base images: `scratch`, nothing; `static`, made here of what a static binary looks for; an image in the store."""
+"""Base images: `scratch`, nothing; `static`, made here of what a static binary looks for; any image of a registry."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
 from krust.errors import SettingError
 from krust.image.steps import Steps
+from plumbing.commands.fetch import fetch, ref_name
+from plumbing.commands.ls_layer import ls_layer
+from plumbing.commands.network import Network
+from plumbing.errors import NotFound
 from plumbing.layer.codec import codec_id
 from plumbing.layer.entries import Source
 from plumbing.oci.config import Execution
 from plumbing.oci.descriptor import Descriptor
+from plumbing.oci.digest import Digest
 from plumbing.oci.platform import Platform
+from plumbing.oci.reference import Reference
+from plumbing.store import Store
+from plumbing.store.images import choose as choose_manifest
+from plumbing.store.images import manifest_of
+from plumbing.store.names import Found
 
 STATIC, SCRATCH = "static", "scratch"
 
 _REF = "krust/static"
+_NAME, _DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
+_OPAQUE = ".wh..wh..opq"
+_TOP_LEVEL = "user.krust.top-level"
+_FOLDER = "app"
 _NONROOT = 65532
 _NOT_DATA = ("*.py", "__pycache__")
 _FILES = Path(__file__).parent / "static"
@@ -31,14 +45,26 @@ class Base:
     descriptor   a manifest in the store, or None for nothing
     present      directories that it has, which the layers on top need not bring
     annotations  what the manifest of an image on top says of it
+    mounts       where its layers are, for a push to the same registry
     """
 
     descriptor: Descriptor | None
     present: tuple[str, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
 
+    mounts: Mapping[Digest, Reference] = field(default_factory=dict)
+
 
 NOTHING = Base(descriptor=None)
+
+
+def choose(steps: Steps, name: str, platform: Platform, network: Network, *, offline: bool, jobs: int) -> Base:
+    """The base called `name`, for `platform`. Raises Malformed for what is no reference, and as `fetched`."""
+    if name == SCRATCH:
+        return NOTHING
+    if name == STATIC:
+        return static(steps, platform)
+    return fetched(steps, Reference.parse(name), platform, network, offline=offline, jobs=jobs)
 
 
 def static(steps: Steps, platform: Platform) -> Base:
@@ -67,6 +93,73 @@ def static(steps: Steps, platform: Platform) -> Base:
     manifest = steps.manifest(config, [layer], base=None, annotations={})
     steps.refs([name], manifest)
     return Base(descriptor=manifest)
+
+
+def fetched(
+    steps: Steps, reference: Reference, platform: Platform, network: Network, *, offline: bool, jobs: int
+) -> Base:
+    """The image `reference`, from the store if it was fetched before, else from its registry.
+
+    offline  ask no registry
+    raises   NotFound where it lacks `platform`, listing what it has, or is not there and `offline`; RegistryError
+    """
+    manifest = _stored(steps.store, reference, platform)
+    if manifest is None:
+        if offline:
+            raise NotFound(
+                f"cannot find base '{reference}' for '{platform}' in '{steps.store.path}', and '--offline' was given; "
+                f"'krust fetch {reference} --platform {platform}' gets it"
+            )
+        network.voice.say(f"fetching base '{reference}' for '{platform}'")
+        manifest = fetch(network, steps.store, reference, platform=platform, jobs=jobs)
+    steps.fetched(reference.at(manifest.digest))
+    layers = manifest_of(steps.store, manifest).layers
+    return Base(
+        descriptor=manifest,
+        present=directories(steps.store, layers, [_FOLDER]),
+        annotations={_NAME: str(reference), _DIGEST: str(manifest.digest)},
+        mounts={layer.digest: reference for layer in layers},
+    )
+
+
+def _stored(store: Store, reference: Reference, platform: Platform) -> Descriptor | None:
+    """What was fetched of `reference` for `platform`, if it is all there."""
+    for name in (ref_name(reference, platform), ref_name(reference)):
+        root = store.refs.get(name)
+        if root is not None:
+            manifest = choose_manifest(store, root, platform)
+            if store.complete(manifest):
+                return manifest
+    return None
+
+
+def directories(store: Store, layers: Sequence[Descriptor], paths: Sequence[str]) -> tuple[str, ...]:
+    """Those of `paths`, of one part each, that `layers` have at the end, as whatever: a directory, or a link to one.
+
+    The uppermost layer that has a path, or takes it away, decides. image-spec 1.1, layer.md, "Whiteouts".
+    """
+    undecided = dict.fromkeys(paths)
+    present: list[str] = []
+    for layer in reversed(layers):
+        if not undecided:
+            break
+        names = _top_level(store, layer)
+        for path in list(undecided):
+            if path in names:
+                present.append(path)
+            if path in names or f".wh.{path}" in names or _OPAQUE in names:
+                del undecided[path]
+    return tuple(present)
+
+
+def _top_level(store: Store, layer: Descriptor) -> frozenset[str]:
+    """The names right below the root in `layer`; noted on the blob, for to find them all of it must be read."""
+    noted = store.fact(layer.digest, _TOP_LEVEL)
+    if noted is not None:
+        return frozenset(noted.split("/"))
+    names = frozenset(member.path.partition("/")[0] for member in ls_layer(Found(store, layer)))
+    store.note(layer.digest, _TOP_LEVEL, "/".join(sorted(names)))
+    return names
 
 
 def _key(certificates: Path, zones: Path) -> str:

@@ -16,6 +16,7 @@ from plumbing.oci.config import Execution
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
 from plumbing.oci.platform import Platform
+from plumbing.oci.reference import Reference
 from plumbing.store import Store
 from plumbing.store.names import Found
 from plumbing.store.store import ANY
@@ -106,6 +107,11 @@ class Steps:
         index = write_index(self.store, manifests)
         self._note("index", index.digest, ["write-index", *(self._name(manifest.digest) for manifest in manifests)])
         return index
+
+    def fetched(self, reference: Reference) -> None:
+        """Note that the image `reference`, by digest, is in the store: the script fetches it."""
+        if reference.digest is not None:
+            self._note("base", reference.digest, ["fetch", str(reference)])
 
     def refs(self, names: Sequence[str], target: Descriptor) -> None:
         update_refs(self.store, dict.fromkeys(names, (target, ANY)))

@@ -57,17 +57,26 @@ class Commands(click.Group):
 
 
 def run(
-    group: click.Group, arguments: Sequence[str], *, name: str, fault: Callable[[PlumbingError], None] | None = None
+    group: click.Group,
+    arguments: Sequence[str],
+    *,
+    name: str,
+    fault: Callable[[PlumbingError], None] = lambda error: None,
+    ending: Callable[[], None] = lambda: None,
 ) -> int:
     """Run the command that `arguments` name; return the exit code: 0 done, 1 failed, 2 usage, 130 interrupted.
 
     A command may return an exit code of its own, such as that of the program that it ran.
 
     fault   told of the error before its message is printed
+    ending  called when the command has ended in whatever way, before any message
     """
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code = group.main(list(arguments), prog_name=name, standalone_mode=False)
+        try:
+            code = group.main(list(arguments), prog_name=name, standalone_mode=False)
+        finally:
+            ending()
         sys.stdout.flush()
     except click.UsageError as error:
         where = f"; try '{error.ctx.command_path} --help'" if error.ctx else ""
@@ -76,8 +85,7 @@ def run(
     except (click.Abort, KeyboardInterrupt):
         return _say(name, "interrupted", INTERRUPTED)
     except PlumbingError as error:
-        if fault is not None:
-            fault(error)
+        fault(error)
         return _say(name, str(error), FAILED)
     except BrokenPipeError:
         _forget_stdout()

@@ -71,13 +71,14 @@ def images(store: Store, name: str, *, every: bool) -> list[Image]:
 
 
 def split(name: str | None) -> tuple[str | None, str | None]:
-    """(repository, tag) of a ref's name: hello:v1 is both, v1 a tag alone, as other tools name their layouts' roots."""
+    """(repository, tag) of a ref's name, without a host: hello:v1 is both, v1 alone, as other tools write it, a tag."""
     if name is None:
         return None, None
     repository, colon, tag = name.rpartition(":")
     if not colon or "/" in tag:
         return None, name if "/" not in name else None
-    return repository, tag
+    host, slash, rest = repository.partition("/")
+    return (rest if slash and ("." in host or ":" in host) else repository), tag
 
 
 @click.command("push")

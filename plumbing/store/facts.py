@@ -7,6 +7,8 @@ the fact was noted only costs computing it again.
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 import xattr
@@ -19,11 +21,21 @@ VERIFIED = "user.krust.verified"
 
 
 def note(file: int | Path, name: str, value: str) -> None:
-    """Keep a fact; where that cannot be, nothing is kept."""
-    try:
-        xattr.setxattr(file if isinstance(file, int) else str(file), name, value.encode())
-    except OSError:
-        return
+    """Keep a fact; where that cannot be, nothing is kept.
+
+    A blob's mode is 0444, and whoever is not root may set no attribute on such a file, though it is theirs: it gets its
+    owner's write bit for that moment.
+    """
+    with suppress(OSError):
+        try:
+            xattr.setxattr(file if isinstance(file, int) else str(file), name, value.encode())
+        except PermissionError:
+            mode = stat.S_IMODE(os.stat(file).st_mode)
+            os.chmod(file, mode | stat.S_IWUSR)
+            try:
+                xattr.setxattr(file if isinstance(file, int) else str(file), name, value.encode())
+            finally:
+                os.chmod(file, mode)
 
 
 def noted(file: int | Path, name: str) -> str | None:
@@ -31,7 +43,7 @@ def noted(file: int | Path, name: str) -> str | None:
         raw: bytes = xattr.getxattr(file if isinstance(file, int) else str(file), name)
     except OSError:
         return None
-    return raw.decode("ascii", "replace")
+    return raw.decode("utf-8", "replace")
 
 
 def verified_as(status: os.stat_result) -> str:

@@ -23,10 +23,13 @@ def node_of(source: Source, descriptor: Descriptor) -> Manifest | Index:
 def choose(source: Source, root: Descriptor, platform: Platform | None = None, *, depth: int = DEEPEST) -> Descriptor:
     """The manifest that `root` is, or that the index it is has for `platform`; without one, its only manifest.
 
-    Raises NotFound, listing what there is, where an index has none such, or several and no platform is given.
+    Raises NotFound, listing what there is, where an index has none such, or several and no platform is given; and where
+    the config of the manifest is for another platform, whatever an index says of it.
     """
     node = node_of(source, root)
     if isinstance(node, Manifest):
+        if platform is not None and not platform.runs(config := Config.parse(source.read(node.config)).platform):
+            raise NotFound(f"cannot find platform '{platform}' in '{root.digest}': it is for {config}")
         return root
     if depth == 0:
         raise Malformed("index", root.digest, expected=f"at most {DEEPEST} indexes within each other")

@@ -227,15 +227,23 @@ class Store:
 
     def note_diff_id(self, digest: Digest, diff_id: Digest) -> None:
         """Keep the diff ID of a layer, so that it need not be decompressed again."""
-        facts.note(self.blobs.path(digest), facts.DIFF_ID, str(diff_id))
+        self.note(digest, facts.DIFF_ID, str(diff_id))
+
+    def note(self, digest: Digest, name: str, value: str) -> None:
+        """Keep a fact about a blob, which its bytes imply: see facts.py. `name` begins with user.krust."""
+        facts.note(self.blobs.path(digest), name, value)
 
     def diff_id(self, digest: Digest) -> Digest | None:
         """The diff ID of a layer, if it was noted for the file as it is."""
+        text = self.fact(digest, facts.DIFF_ID)
+        return None if text is None else Digest.parse(text)
+
+    def fact(self, digest: Digest, name: str) -> str | None:
+        """What was noted about a blob, if the file is as it was when its bytes were last seen to be right."""
         path = self.blobs.path(digest)
         if facts.noted(path, facts.VERIFIED) != _state(path):
             return None
-        text = facts.noted(path, facts.DIFF_ID)
-        return None if text is None else Digest.parse(text)
+        return facts.noted(path, name)
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"
