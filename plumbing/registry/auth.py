@@ -56,6 +56,7 @@ class Auth:
         self._wider: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._tokens: dict[tuple[str, ...], Token] = {}
         self._credentials: dict[str, Credential | None] = {}
+        self._used: dict[str, Credential | None] = {}  # what was refused too, for messages
         self._lock = threading.Lock()  # one fetch at a time: the second thread finds the token of the first
 
     def learn(self, answer: Answer) -> None:
@@ -85,7 +86,7 @@ class Auth:
 
     def source(self, scopes: tuple[str, ...]) -> str | None:
         """Where the credential came from that was used."""
-        credential = self._credentials.get(_repository(scopes))
+        credential = self._used.get(_repository(scopes))
         return None if credential is None else str(credential)
 
     # under the lock
@@ -156,7 +157,7 @@ class Auth:
     def _credential(self, scopes: tuple[str, ...]) -> Credential | None:
         repository = _repository(scopes)
         if repository not in self._credentials:
-            self._credentials[repository] = self._find(repository)
+            self._credentials[repository] = self._used[repository] = self._find(repository)
         return self._credentials[repository]
 
     def _no_token(self, answer: Answer, credential: Credential | None) -> RegistryError:

@@ -171,7 +171,8 @@ class Client:
                 return answer
             if answer.status == 403 and problem == Problem() and request.method != "HEAD" and not forbidden:
                 forbidden = True  # Docker Hub's, now and then, for no reason
-            elif not retry.may_pass(answer.status, problem):
+            # codes are a registry's words; a token server, or a storage, is judged by its status
+            elif not retry.may_pass(answer.status, problem if request.scopes is not None else Problem()):
                 return answer
             self.pause(self.delay(attempt, answer), f"'{self.host}' said {refusal.said(answer)}")
 
@@ -187,7 +188,8 @@ class Client:
         self._log(1, f"  {clean(why)}; again in {seconds:.1f} s")
         if seconds >= _NOTICED:
             self.warn(f"{clean(why)}; trying again in {seconds:.0f} s")
-        self.clock.sleep(seconds)
+        if seconds:
+            self.clock.sleep(seconds)
 
     def _pace(self, url: str) -> Pace:
         host = Origin.of(url).authority
@@ -206,7 +208,8 @@ class Client:
             answer.close()
             request = redirect.follow(request, answer, self._origin)
         raise RegistryError(
-            f"cannot follow '{Origin.of(request.url).authority}': more than {redirect.MOST} redirects", host=self.host
+            f"cannot {request.doing}: '{Origin.of(request.url).authority}' redirects more than {redirect.MOST} times",
+            host=self.host,
         )
 
     def _one(self, request: Request) -> Answer:

@@ -15,6 +15,7 @@ SHOWN = 4096
 """Bytes of it that are shown at most."""
 
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
+_TAG = re.compile(r"<(?:style|script)\b.*?</|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 
 
@@ -31,9 +32,10 @@ class Problem:
         try:
             value = json.loads(body)
         except (ValueError, RecursionError):
-            return cls(text=clean(body[:SHOWN].decode(errors="replace")))
+            value = None
         if not isinstance(value, dict):
-            return cls(text=clean(body[:SHOWN].decode(errors="replace")))
+            text = body[:SHOWN].decode(errors="replace")
+            return cls(text=clean(_TAG.sub(" ", text) if text.lstrip().startswith("<") else text))
         entries = [entry for entry in _list(value.get("errors")) if isinstance(entry, dict)]
         codes = tuple(dict.fromkeys(code for entry in entries for code in _codes(entry)))
         texts = [text for entry in (*entries, value) for text in _texts(entry)]

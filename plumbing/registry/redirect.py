@@ -34,20 +34,20 @@ def follow(request: Request, answer: Answer, registry: Origin) -> Request:
 
     The secrets of `request` stay behind where the origin changes.
     """
-    url = target(answer, answer.headers.get("location") or "", registry)
+    url = target(answer, answer.headers.get("location") or "", registry, request.doing)
     same = Origin.of(url) == Origin.of(request.url)
     reads = request.method in ("GET", "HEAD")
     if not reads and (answer.status == 303 or not (same or answer.status in _ANY_ORIGIN)):
         raise RegistryError(
-            f"cannot follow '{Origin.of(request.url).authority}': it answers {request.method} with {answer.status} "
-            f"to '{shown_url(url)}', by which a body would be lost; name the registry that it leads to",
+            f"cannot {request.doing}: '{Origin.of(answer.url).authority}' leads {request.method} to '{shown_url(url)}' "
+            f"by {answer.status}, which may lose a body; name the registry that it leads to",
             host=registry.authority,
             status=answer.status,
         )
     return request.moved(url, keep_secrets=same)
 
 
-def target(answer: Answer, location: str, registry: Origin) -> str:
+def target(answer: Answer, location: str, registry: Origin, doing: str) -> str:
     """`location` as an absolute URL, its query byte for byte. Raises RegistryError where krust does not go.
 
     registry  for whom this is done: to a local address only if that is local itself, from https to http never, but
@@ -59,18 +59,24 @@ def target(answer: Answer, location: str, registry: Origin) -> str:
         url, _ = urldefrag(_join(answer.url, location))
         origin = Origin.of(url)
     except (Malformed, ValueError) as error:
-        raise _refused(registry, answer, clean(location), str(error)) from None
+        raise _refused(doing, registry, answer, clean(location), str(error)) from None
     if registry.scheme == "https" and origin.scheme == "http":
         if origin.host != registry.host:
-            raise _refused(registry, answer, shown_url(url), "http, although the registry is https")
+            raise _refused(doing, registry, answer, shown_url(url), "http, although the registry speaks https")
         url = f"{registry}{url[url.index('/', len('http://')) :]}" if url.count("/") > 2 else str(registry)
         origin = registry
     if origin.is_local and not registry.is_local and origin != registry:
-        raise _refused(registry, answer, shown_url(url), "an address of the local network")
+        raise _refused(
+            doing,
+            registry,
+            answer,
+            shown_url(url),
+            "an address of the local network",
+        )
     return url
 
 
-def next_page(answer: Answer) -> str | None:
+def next_page(answer: Answer, doing: str) -> str | None:
     """The URL of the page after this one, by Link; None on the last. Raises RegistryError for one on another origin.
 
     RFC 8288; distribution-spec 1.1, "Listing Tags".
@@ -79,9 +85,9 @@ def next_page(answer: Answer) -> str | None:
     for value in answer.headers.all("link"):
         for link in re.finditer(r"<([^>]*)>((?:\s*;\s*[^;,]+)*)", value):
             if re.search(r";\s*rel\s*=\s*\"?next\b", link[2], re.IGNORECASE):
-                url = target(answer, link[1], origin)
+                url = target(answer, link[1], origin, doing)
                 if Origin.of(url) != origin:
-                    raise _refused(origin, answer, shown_url(url), "the next page on another host")
+                    raise _refused(doing, origin, answer, shown_url(url), "another host, which no page of a list is on")
                 return url
     return None
 
@@ -126,9 +132,9 @@ def _join(base: str, location: str) -> str:
     return location if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", location) else urljoin(base, location)
 
 
-def _refused(registry: Origin, answer: Answer, location: str, why: str) -> RegistryError:
+def _refused(doing: str, registry: Origin, answer: Answer, location: str, why: str) -> RegistryError:
     return RegistryError(
-        f"cannot follow '{Origin.of(answer.url).authority}' to '{location[:200]}': {why}",
+        f"cannot {doing}: '{Origin.of(answer.url).authority}' leads to '{location[:200]}': {why}",
         host=registry.authority,
         status=answer.status,
     )

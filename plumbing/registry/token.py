@@ -88,7 +88,7 @@ class Realm:
         if not realm:
             raise _refused(host, realm, "no URL")
         if origin.scheme == "http" and registry.scheme == "https":
-            raise _refused(host, realm, "http, although the registry is https")
+            raise _refused(host, realm, "http, although the registry speaks https")
         own = (origin.host, origin.port) == (registry.host, registry.port)
         named = bool({origin.host, origin.authority} & allowed)
         by_address = origin.is_local and not (registry.is_local and origin.host.endswith("localhost"))
@@ -142,12 +142,12 @@ class Realm:
 def basic(credential: Credential) -> str:
     """The value of Authorization by user and password; an identity token can be a password too. RFC 7617."""
     password = credential.password if credential.password is not None else credential.identity_token or ""
-    return "Basic " + b64encode(f"{credential.username or ''}:{password}".encode()).decode()
+    return "Basic " + b64encode(f"{credential.username or '<token>'}:{password}".encode()).decode()
 
 
 def _bad(host: str, why: str) -> RegistryError:
-    return RegistryError(f"cannot sign in: '{host}' gave no token: its answer has {why}", host=host)
+    return RegistryError(f"cannot sign in: the answer of '{host}', which gives out tokens, has {why}", host=host)
 
 
 def _refused(host: str, realm: str, why: str) -> RegistryError:
-    return RegistryError(f"cannot sign in: '{host}' sends for a token to '{clean(realm)[:200]}': {why}", host=host)
+    return RegistryError(f"cannot sign in to '{host}': its realm '{clean(realm)[:200]}' is {why}", host=host)

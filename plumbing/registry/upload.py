@@ -29,6 +29,7 @@ _CLOSED = frozenset({200, 201, 204})
 _MONOLITHIC = frozenset({404, 405, 411, 416})
 _LOST = ("BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID")
 _RANGE = re.compile(r"(?:bytes=)?0-(\d{1,19})")
+_NOT_KEPT = "does not have it, or not all of it"
 _EMPTY = Raw(b"")
 _OCTETS = "application/octet-stream"
 
@@ -64,12 +65,12 @@ class Part:
 class _Again(Exception):
     """This try is over; the next one begins with a POST.
 
-    lost, answer  what came instead of success
+    lost, answer  what came instead of success; neither if a blob is not what was sent, whatever was answered
     once          names a reason that counts as no try the first time, such as a token that ran out
     """
 
     def __init__(self, *, lost: Lost | None = None, answer: Answer | None = None, once: str | None = None) -> None:
-        super().__init__(str(lost) if lost is not None else said(answer) if answer is not None else once)
+        super().__init__(str(lost) if lost is not None else said(answer) if answer is not None else _NOT_KEPT)
         self.lost = lost
         self.answer = answer
         self.once = once
@@ -122,7 +123,7 @@ class Upload:
                 if again.once is not None and again.once not in excused:
                     excused.add(again.once)
                     continue
-                if attempt == retry.TRIES or again.once is not None:
+                if attempt == retry.TRIES:
                     self._give_up(again, attempt)
                 self._pause(again, attempt)
                 attempt += 1
@@ -168,7 +169,7 @@ class Upload:
                 answer = self._client.send(self._part(url, start, self._blob.size, ranged=start > 0))
             except Lost as lost:
                 breaks += 1
-                if lost.final or breaks == retry.TRIES:
+                if lost.final or self._in_one or breaks == retry.TRIES:
                     raise _Again(lost=lost) from lost
                 url, arrived = self._progress(url, lost)
                 if arrived - start >= PROGRESS:
@@ -257,7 +258,7 @@ class Upload:
                 self._refused(url, answer)
             if (answer.status != 201 or self._in_parts) and not self._is_there():
                 self._in_one = True
-                raise _Again(answer=answer, once="parts" if self._in_parts else None)
+                raise _Again(once="parts" if self._in_parts else None)
 
     def _is_there(self) -> bool:
         return is_there(self._client, f"{self._path}/{self._blob.digest}", self._blob.size, self._scopes, self._doing)
@@ -289,12 +290,14 @@ class Upload:
     def _give_up(self, again: _Again, attempt: int) -> NoReturn:
         if again.lost is not None:
             self._client.give_up(self._doing, again.lost, attempt)
-        assert again.answer is not None
-        self._client.refuse(self._doing, self._scopes, again.answer)
+        if again.answer is not None:
+            self._client.refuse(self._doing, self._scopes, again.answer)
+        host = self._client.host
+        raise RegistryError(f"cannot {self._doing}: '{host}' took it and {again} ({attempt} tries)", host=host)
 
     def _location(self, answer: Answer) -> str | None:
         location = answer.headers.get("location")
-        return None if location is None else redirect.target(answer, location, self._client.origin)
+        return None if location is None else redirect.target(answer, location, self._client.origin, self._doing)
 
     def _part(self, url: str, start: int, end: int, *, ranged: bool) -> Request:
         request = self._request("PATCH", url, Part(self._source, self._blob, start, end))
