@@ -4,6 +4,7 @@
     metadata    what a project has, and what was meant    zig      the linker and C compiler, as an environment
     rustflags   the user's own, and krust's after them    process  a child that ends when krust ends
     compile     one cargo call: binaries out              elf      what a binary is, from its first bytes
+    answers     what rustc says of itself, kept           messages what cargo says that it made
     targets     platform to target triple                 remap    this machine's paths, out of programs
 
 `compile.build` is what a command calls, with what `toolchain.find`, `metadata.load` and `metadata.choose` gave it. No

@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from krust.cargo import remap, rustflags, zig
+from krust.cargo.answers import rustup_home
 from krust.cargo.lock import locked
 from krust.cargo.messages import FORMAT, Artifact
 from krust.cargo.process import output, run
@@ -167,7 +168,7 @@ class _Rustup:
 
     @classmethod
     def of(cls, toolchain: Toolchain, directory: Path, env: Mapping[str, str]) -> _Rustup | None:
-        home = Path(env["RUSTUP_HOME"]) if env.get("RUSTUP_HOME") else Path(env.get("HOME") or Path.home()) / ".rustup"
+        home = rustup_home(env)
         program = shutil.which("rustup", path=env.get("PATH", ""))
         if program is None or toolchain.sysroot.parent.resolve() != (home / "toolchains").resolve():
             return None

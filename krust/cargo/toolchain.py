@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from krust.cargo import answers
+from krust.cargo.answers import Answers
 from krust.cargo.process import outputs
 from krust.errors import CargoError, ToolchainError
 
@@ -52,33 +54,45 @@ class Toolchain:
         return f"rustc {self.release} in {self.sysroot}"
 
 
-def find(directory: Path, *, env: Mapping[str, str]) -> Toolchain:
+def find(directory: Path, *, env: Mapping[str, str], cache: Path | None = None) -> Toolchain:
     """The toolchain that counts in `directory`: CARGO and RUSTC of `env`, else those on its PATH.
 
+    cache   krust's own, where the answers of rustup's rustc are kept; without it rustc is asked each time
     raises  ToolchainError where there is none, or none that works; rustc has said why on stderr then
     """
     if not directory.is_dir():
         raise ToolchainError(f"cannot run cargo in '{directory}': no such directory")
     cargo, rustc = _tool("cargo", env), _tool("rustc", env)
-    failure = f"cannot use '{rustc}': it does not tell its version; {_HOW}"
-    # They are asked anew each time, 15 ms: rust-toolchain.toml, overrides, updates may have changed the answers.
-    questions = [(rustc, "-vV"), (rustc, "--print=sysroot")]
-    try:
-        version, sysroot = outputs(*questions, cwd=directory, env=env, failure=failure)
-    except CargoError as error:
-        raise ToolchainError(str(error)) from error
-    facts = dict(_LINE.findall(version))
-    if not (sysroot.strip() and "release" in facts and "host" in facts):
-        raise ToolchainError(failure)
+    kept = answers.place(rustc, directory, env, cache) if cache else None
+    if not (kept and (told := answers.read(kept))):
+        told = _ask(rustc, directory, env)
+        if kept:
+            answers.write(kept, told)
+    facts = dict(_LINE.findall(told.version))
+    if not (told.sysroot and "release" in facts and "host" in facts):
+        raise ToolchainError(_failure(rustc))
     return Toolchain(
         cargo=cargo,
         rustc=rustc,
-        version=version.partition("\n")[0],
+        version=told.version.partition("\n")[0],
         release=facts["release"],
         commit=facts.get("commit-hash") if facts.get("commit-hash") != "unknown" else None,
         host=facts["host"],
-        sysroot=Path(sysroot.strip()),
+        sysroot=Path(told.sysroot),
     )
+
+
+def _ask(rustc: Path, directory: Path, env: Mapping[str, str]) -> Answers:
+    questions = [(rustc, "-vV"), (rustc, "--print=sysroot")]
+    try:
+        version, sysroot = outputs(*questions, cwd=directory, env=env, failure=_failure(rustc))
+    except CargoError as error:
+        raise ToolchainError(str(error)) from error
+    return Answers(version=version, sysroot=sysroot.strip())
+
+
+def _failure(rustc: Path) -> str:
+    return f"cannot use '{rustc}': it does not tell its version; {_HOW}"
 
 
 def _tool(name: str, env: Mapping[str, str]) -> Path:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import sysconfig
 from collections.abc import Mapping
 from hashlib import sha256
 from importlib.util import find_spec
@@ -117,9 +116,8 @@ def _identity(program: Path) -> tuple[str, int, int]:
 
 
 def _zigbuild() -> Path:
-    for folder in (sysconfig.get_path("scripts"), Path(sys.executable).parent):
-        if (program := Path(folder) / "cargo-zigbuild").is_file():
-            return program
+    if (program := Path(sys.executable).with_name("cargo-zigbuild")).is_file():  # so it is in a virtual environment
+        return program
     from importlib.metadata import PackageNotFoundError, files
 
     try:

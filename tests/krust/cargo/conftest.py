@@ -87,7 +87,7 @@ def build(env: dict[str, str], cache: Path, said: list[str]) -> Build:
         cargo_args: tuple[str, ...] = (),
     ) -> Binary:
         require_tool(env.get("CARGO", "cargo"))
-        tools = toolchain.find(directory, env=env)
+        tools = toolchain.find(directory, env=env, cache=cache)
         project = metadata.load(tools, directory, env=env, cargo_args=cargo_args)
         target = metadata.choose(project, directory, binary=binary, example=example)
         [built] = compile.build(

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from krust.cargo import toolchain
+from krust.cargo import answers, toolchain
+from krust.cargo.answers import Answers
 from krust.errors import ToolchainError
 from tests.tools import require, require_tool, run
 
@@ -34,13 +35,42 @@ def test_rust_toolchain_toml_counts(tmp_path: Path, env) -> None:
     env = {name: value for name, value in env.items() if name not in ("CARGO", "RUSTC", "RUSTUP_TOOLCHAIN")}
     installed = [line.split()[0] for line in run("rustup", "toolchain", "list").stdout.decode().splitlines()]
     versions = {name: run("rustup", "run", name, "rustc", "--version").stdout.decode().strip() for name in installed}
-    usual = toolchain.find(tmp_path, env=env).version
-    name = next((name for name, version in versions.items() if version != usual), None)
+    inner = tmp_path / "project/inner"
+    inner.mkdir(parents=True)
+    usual = toolchain.find(inner, env=env, cache=tmp_path)
+    name = next((name for name, version in versions.items() if version != usual.version), None)
     require(name, "rustup has one toolchain only; 'rustup toolchain install nightly' gets another")
-    (tmp_path / "rust-toolchain.toml").write_text(f'[toolchain]\nchannel = "{name}"\n')
-    inner = tmp_path / "inner"
-    inner.mkdir()
-    assert toolchain.find(inner, env=env).version == versions[str(name)]
+    override = tmp_path / "project/rust-toolchain.toml"
+    override.write_text(f'[toolchain]\nchannel = "{name}"\n')
+    for _ in range(2):  # asked, and remembered
+        assert toolchain.find(inner, env=env, cache=tmp_path).version == versions[str(name)]
+    override.unlink()
+    assert toolchain.find(inner, env=env, cache=tmp_path) == usual
+    assert toolchain.find(inner, env={**env, "RUSTUP_TOOLCHAIN": str(name)}, cache=tmp_path) != usual
+
+
+def test_answers_are_kept_for_rustups_proxies_until_the_toolchain_changes(tmp_path: Path, env) -> None:
+    sysroot, proxy, kept_in = tmp_path / "sysroot", tmp_path / "bin/rustup", tmp_path / "cache"
+    for file in (proxy, sysroot / "bin/rustc"):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    (tmp_path / "bin/rustc").symlink_to(proxy)
+    kept = answers.place(tmp_path / "bin/rustc", tmp_path, env, kept_in)
+    assert kept
+    told = Answers(version="rustc 1", sysroot=str(sysroot))
+    assert answers.read(kept) is None
+    answers.write(kept, told)
+    assert answers.read(kept) == told
+    (sysroot / "bin/rustc").write_text("another")
+    assert answers.read(kept) is None
+    kept.write_text("{}")
+    assert answers.read(kept) is None
+    assert answers.place(sysroot / "bin/rustc", tmp_path, env, kept_in) is None
+
+
+def test_a_cache_that_cannot_be_written_is_no_fault(tmp_path: Path, env) -> None:
+    (tmp_path / "file").touch()
+    assert toolchain.find(tmp_path, env=env, cache=tmp_path / "file") == toolchain.find(tmp_path, env=env)
 
 
 @pytest.mark.parametrize(
