@@ -8,7 +8,6 @@ from time import monotonic
 from uuid import uuid4
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
 
 from plumbing.errors import DigestMismatch, NotFound
 from plumbing.oci.digest import Digest
@@ -47,18 +46,22 @@ class Upload:
             self._algorithm = digest.algorithm
 
     async def append(self, body: AsyncIterator[bytes]) -> None:
-        """Write `body` at the end. Of one that breaks off, what came is kept, so that the rest can follow."""
+        """Write `body` at the end, one piece while the next one comes.
+
+        Of a body that breaks off, what came is kept, so that the rest can follow.
+        """
         buffer = bytearray()
+        writing = asyncio.create_task(self._write(buffer))
         try:
             async for chunk in body:
                 buffer += chunk
                 if len(buffer) >= _CHUNK:
-                    await self._write(buffer)
+                    await writing
+                    writing = asyncio.create_task(self._write(buffer))
                     buffer = bytearray()
-        except ClientDisconnect:
+        finally:
+            await writing
             await self._write(buffer)
-            raise
-        await self._write(buffer)
 
     async def _write(self, data: bytearray) -> None:
         if self.over:
