@@ -13,7 +13,7 @@ from typing import BinaryIO, Self
 
 from plumbing.errors import DigestMismatch, Malformed, NotFound, StoreError
 from plumbing.oci.digest import Digest
-from plumbing.store import facts
+from plumbing.store import facts, lock
 from plumbing.store.files import failing_as, open_regular, sync_folder
 
 _CHUNK = 1 << 20
@@ -139,6 +139,7 @@ class BlobWriter:
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
         descriptor, name = tempfile.mkstemp(dir=blobs.staging)
+        lock.hold(descriptor)
         self._file = open(descriptor, "wb", buffering=0)  # noqa: SIM115  (closed by __exit__)
         self._path: Path | None = Path(name)
         self._hasher = hashlib.sha256()

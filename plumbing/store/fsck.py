@@ -13,6 +13,7 @@ from plumbing.errors import Malformed, PlumbingError
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
 from plumbing.store.store import Store
+from plumbing.store.walk import Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def fsck(store: Store, roots: list[Descriptor] | None = None, *, trust: bool = F
         digests = dict.fromkeys(store.blobs)
     else:
         digests = {}
-    seen: set[Digest] = set()
+    seen: Seen = set()
     sizes: dict[Digest, int] = {}
     for root in roots:
         try:

@@ -6,6 +6,7 @@ They are read from a store, or from a repository in a registry: any Source.
 from __future__ import annotations
 
 from plumbing.errors import Malformed, NotFound
+from plumbing.oci import mediatype
 from plumbing.oci.config import Config
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.exchange import Source
@@ -16,8 +17,23 @@ from plumbing.store.walk import DEEPEST, parse
 
 
 def node_of(source: Source, descriptor: Descriptor) -> Manifest | Index:
-    """The manifest or index, parsed."""
+    """The manifest or index, parsed. Raises Malformed for what is neither, saying what it seems to be."""
+    if not is_node(descriptor.media_type):
+        raise Malformed("image", descriptor.digest, expected=f"a manifest or an index, not a {kind(descriptor)}")
     return parse(descriptor, source.read(descriptor))
+
+
+def kind(descriptor: Descriptor) -> str:
+    """What a blob is there for, by its media type: index, manifest, config, layer or blob."""
+    for name, media_types in (
+        ("index", mediatype.INDEXES),
+        ("manifest", mediatype.MANIFESTS),
+        ("config", mediatype.CONFIGS),
+        ("layer", mediatype.LAYERS),
+    ):
+        if descriptor.media_type in media_types:
+            return name
+    return "blob"
 
 
 def choose(source: Source, root: Descriptor, platform: Platform | None = None, *, depth: int = DEEPEST) -> Descriptor:
@@ -54,7 +70,7 @@ def manifest_of(source: Source, descriptor: Descriptor, platform: Platform | Non
 
 def config_of(source: Source, descriptor: Descriptor, platform: Platform | None = None) -> Config:
     """The config of an image, or the config that `descriptor` itself is."""
-    if not is_node(descriptor.media_type):
+    if descriptor.media_type in mediatype.CONFIGS:
         return Config.parse(source.read(descriptor))
     return Config.parse(source.read(manifest_of(source, descriptor, platform).config))
 

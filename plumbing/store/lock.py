@@ -1,4 +1,4 @@
-"""The store's lock: one writer of refs at a time, in any process."""
+"""Locks: one writer of refs at a time, in any process; and whether a temporary file's writer still lives."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from plumbing.store.files import failing_as
+from plumbing.store.files import failing_as, open_regular
 
 NAME = "lock"
 
@@ -28,3 +28,18 @@ def exclusive(store: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def hold(descriptor: int) -> None:
+    """Show that whoever writes to the open file lives, until it is closed. Raises OSError."""
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody holds the file. Raises OSError, or StoreError for anything but a regular file."""
+    with open_regular(path) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

@@ -129,7 +129,9 @@ class Refs:
                 with files.open_regular(self._path) as file:
                     raw = file.read(_LIMIT + 1)
             except FileNotFoundError:
-                raise StoreError(f"cannot read '{self._path}': no such file; the store is not whole") from None
+                raise StoreError(
+                    f"cannot read '{self._path}': no such file; put it back, or move the store away and build again"
+                ) from None
         with self._malformed():
             value = document.load(raw, "index", limit=_LIMIT)
             Fields(value, "index").array("manifests")
@@ -140,7 +142,7 @@ class Refs:
         try:
             yield
         except Malformed as error:
-            raise StoreError(f"cannot read '{self._path}': {error}") from error
+            raise StoreError(f"cannot read '{self._path}': {error}; put back a good copy, or build again") from error
 
 
 def initial() -> bytes:

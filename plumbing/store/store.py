@@ -15,10 +15,10 @@ from plumbing.oci.digest import Digest
 from plumbing.oci.exchange import Source
 from plumbing.oci.index import Index, sniff
 from plumbing.oci.manifest import Manifest
-from plumbing.store import facts, files, layers, lock, refs
+from plumbing.store import facts, files, hints, lock, refs
 from plumbing.store.blobs import BlobReader, Blobs, BlobWriter, freshen
 from plumbing.store.refs import ANY, Expected, Ref, Refs
-from plumbing.store.walk import parse, walk
+from plumbing.store.walk import Seen, parse, walk
 
 _CHUNK = 1 << 20
 
@@ -27,13 +27,15 @@ FOLDER = ".krust"
 
 _MARKER = "oci-layout"
 _MARK = {"imageLayoutVersion": "1.0.0"}
+_OWN = {".gitignore", "blobs", refs.NAME, "lock", _MARKER, "tmp"}
+"""What a store that is being made may hold."""
 
 
 class Store:
-    """A layout that is there. Safe to use from several threads; holds no open files."""
+    """A layout, or a folder that becomes one with the first blob. Safe to use from several threads."""
 
     def __init__(self, path: Path) -> None:
-        """`open` or `create` it; this checks nothing."""
+        """Checks nothing: to read, `open` it."""
         self.path = path
         self.blobs = Blobs(path)
         self.refs = Refs(path)
@@ -50,7 +52,10 @@ class Store:
                 raise StoreError(
                     f"cannot open '{path}': no OCI layout there; 'krust build --no-push' makes a store"
                 ) from None
-        version = document.load(raw, _MARKER).get("imageLayoutVersion")
+        try:
+            version = document.load(raw, _MARKER).get("imageLayoutVersion")
+        except Malformed as error:
+            raise StoreError(f"cannot open '{path}': {error}; write the file again, or another store") from error
         if version != _MARK["imageLayoutVersion"]:
             raise StoreError(
                 f"cannot open '{path}': a layout of version '{version}', not {_MARK['imageLayoutVersion']}"
@@ -66,6 +71,9 @@ class Store:
         if (path / _MARKER).exists():
             return cls.open(path)
         with files.failing_as("create", path):
+            strangers = sorted({entry.name for entry in path.iterdir()} - _OWN) if path.exists() else []
+            if strangers:
+                raise StoreError(f"cannot make a store of '{path}': it holds '{strangers[0]}'; name an empty folder")
             (path / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
             staging = path / "tmp"
             staging.mkdir(exist_ok=True)
@@ -88,7 +96,7 @@ class Store:
         """Leave the layout alone, as the specification has it: without what only a store that is written to needs."""
         for name in (".gitignore", lock.NAME):
             (self.path / name).unlink(missing_ok=True)
-        for folder in ("tmp", layers.FOLDER):
+        for folder in ("tmp", hints.FOLDER):
             shutil.rmtree(self.path / folder, ignore_errors=True)
 
     # reading
@@ -116,7 +124,7 @@ class Store:
         """The manifest or index, parsed."""
         return parse(descriptor, self.read(descriptor))
 
-    def walk(self, root: Descriptor, *, seen: set[Digest] | None = None) -> Iterator[Descriptor]:
+    def walk(self, root: Descriptor, *, seen: Seen | None = None) -> Iterator[Descriptor]:
         """Every blob that `root` needs, children first, each once; see walk.walk. Leaves may be missing, nodes not."""
         return walk(root, self.read, seen=seen)
 
@@ -154,13 +162,15 @@ class Store:
         if self.has(descriptor):
             self.freshen(descriptor)
             return descriptor
-        with self.blobs.writer() as blob:
+        with self.writer() as blob:
             blob.write(raw)
             blob.commit(descriptor.digest)
         return descriptor
 
     def writer(self) -> BlobWriter:
-        """Where a blob's bytes go that are not in memory."""
+        """Where a blob's bytes go that are not in memory. The first makes the store, if it is not there."""
+        if not self.is_layout(self.path):
+            self.create(self.path)
         return self.blobs.writer()
 
     def freshen(self, descriptor: Descriptor) -> None:
@@ -202,7 +212,7 @@ class Store:
         if self.has(blob):
             self.freshen(blob)
             return
-        with source.open_blob(blob) as stream, self.blobs.writer() as writer:
+        with source.open_blob(blob) as stream, self.writer() as writer:
             writer.hash_with(blob.digest)
             while data := stream.read(_CHUNK):
                 writer.write(data)
@@ -211,19 +221,18 @@ class Store:
     def take_node(self, node: Descriptor, raw: bytes) -> None:
         self.put(raw, node.media_type)
 
-    # layers
+    # hints and facts: what is known of blobs, and can be found out again
 
-    def may_have_layer(self, codec: str, size: int) -> bool:
-        """Whether a layer with files of `size` bytes, as `codec` compresses them, may be stored: cheap, no promise."""
-        return layers.any_of(self.blobs, codec, size)
+    def may_have(self, kind: str) -> bool:
+        """Whether a hint of `kind` was left: cheap, and no promise."""
+        return hints.any_of(self.blobs, kind)
 
-    def layer(self, diff_id: Digest, codec: str, size: int) -> Digest | None:
-        """The stored layer of `diff_id`, with files of `size` bytes, as `codec` (with version) made it, if known."""
-        return layers.noted(self.blobs, diff_id, codec, size)
+    def hint(self, kind: str, key: str) -> Digest | None:
+        """The blob for which a hint was left under `kind` and `key`; see hints.py."""
+        return hints.follow(self.blobs, kind, key)
 
-    def note_layer(self, digest: Digest, diff_id: Digest, codec: str, size: int) -> None:
-        """Keep that `digest` is what `codec` makes of the tar of `diff_id`, whose files have `size` bytes."""
-        layers.note(self.blobs, diff_id, codec, size, digest)
+    def leave_hint(self, kind: str, key: str, digest: Digest) -> None:
+        hints.leave(self.blobs, kind, key, digest)
 
     def note_diff_id(self, digest: Digest, diff_id: Digest) -> None:
         """Keep the diff ID of a layer, so that it need not be decompressed again."""

@@ -21,20 +21,25 @@ def parse(descriptor: Descriptor, raw: bytes) -> Manifest | Index:
     return parse_node(raw, descriptor.media_type)
 
 
-def walk(root: Descriptor, read: Read, *, seen: set[Digest] | None = None) -> Iterator[Descriptor]:
+Seen = set[tuple[Digest, bool]]
+"""The blobs that were met, and whether as a node: another's layout may call a manifest something else elsewhere."""
+
+
+def walk(root: Descriptor, read: Read, *, seen: Seen | None = None) -> Iterator[Descriptor]:
     """Every blob that `root` needs, children before what names them, each once. Constant memory but for the digests.
 
     read    raises what is wrong with a node that cannot be read: NotFound, DigestMismatch
-    seen    digests that the caller knows already: they and what is below them are passed over
+    seen    what the caller knows already: that and what is below it is passed over
     raises  Malformed for a node that is no manifest and no index, or is nested too deep
     """
     yield from _walk(root, read, set() if seen is None else seen, DEEPEST)
 
 
-def _walk(descriptor: Descriptor, read: Read, seen: set[Digest], depth: int) -> Iterator[Descriptor]:
-    if descriptor.digest in seen:
+def _walk(descriptor: Descriptor, read: Read, seen: Seen, depth: int) -> Iterator[Descriptor]:
+    met = (descriptor.digest, is_node(descriptor.media_type))
+    if met in seen:
         return
-    seen.add(descriptor.digest)
+    seen.add(met)
     if is_node(descriptor.media_type):
         if depth == 0:
             raise Malformed("index", descriptor.digest, expected=f"at most {DEEPEST} indexes within each other")
