@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import signal
 
-gc.disable()  # start-up makes many objects and no garbage; `main` turns it on again for the command
+gc.disable()  # start-up makes many objects and no garbage; `_main` turns it on again for the command
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # until `run` can say so in words, Ctrl-C ends us without a traceback
 
 import sys  # noqa: E402
 
@@ -13,7 +15,7 @@ import click  # noqa: E402
 from krust import commands as porcelain  # noqa: E402
 from krust.settings import Settings, store_path  # noqa: E402
 from plumbing import commands as plumbing  # noqa: E402
-from plumbing.commands.group import Commands, leave, run  # noqa: E402
+from plumbing.commands.group import FAILED, Commands, leave, run  # noqa: E402
 from plumbing.errors import PlumbingError  # noqa: E402
 
 
@@ -95,8 +97,12 @@ def cargo_main() -> None:
 
 
 def _main(arguments: list[str], name: str) -> None:
-    settings = Settings.load()
     gc.enable()
+    try:
+        settings = Settings.load()
+    except FileNotFoundError:
+        click.echo(f"{name}: cannot start: the working directory is gone; change to another", err=True)
+        leave(FAILED)
 
     def fault(error: PlumbingError) -> None:
         """With -v, what led to the error."""

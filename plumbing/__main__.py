@@ -16,4 +16,4 @@ group = Commands(
 )
 
 if __name__ == "__main__":
-    leave(run(group, sys.argv[1:], name="plumbing"))
+    leave(run(group, sys.argv[1:], name="python -m plumbing"))

@@ -12,15 +12,16 @@ import click
 
 from krust.cargo import compile, metadata, toolchain
 from krust.cargo.targets import host_platform
-from krust.errors import SettingError
+from krust.commands.options import CargoCommand, cargo_args
+from krust.errors import ProjectError, SettingError
 from krust.image import base as bases
 from krust.image.assemble import Image, assemble, combine, image_name
-from krust.image.export import export
 from krust.image.steps import Steps
 from krust.settings import Settings
 from plumbing.commands.network import Network, jobs_option, network_options
-from plumbing.commands.options import Parsed, compression_option, writable_store_option
+from plumbing.commands.options import Checked, Parsed, compression_option, store_option
 from plumbing.commands.push import push
+from plumbing.errors import shown
 from plumbing.layer.codec import Codec
 from plumbing.oci import document
 from plumbing.oci.descriptor import Descriptor
@@ -79,7 +80,7 @@ def build(settings: Settings, steps: Steps, request: Request, network: Network) 
         for platform in platforms
     }
     binaries = compiled(settings, request, platforms)
-    name = check_repository(request.name) if request.name else image_name(binaries[0])
+    name = request.name or image_name(binaries[0])
     images = [
         assemble(steps, binary, chosen[binary.platform], created=settings.created, compression=request.compression)
         for binary in binaries
@@ -99,6 +100,9 @@ def publish(network: Network, store: Store, built: Built, target: Reference, tag
 def compiled(settings: Settings, request: Request, platforms: Sequence[Platform]) -> list[compile.Binary]:
     """The one executable that `request` names, for each of `platforms`."""
     directory = request.directory
+    if not directory.is_dir():
+        what = "not a directory" if directory.exists() else "no such directory"
+        raise ProjectError(f"cannot build '{shown(directory)}': {what}; name the one that holds a Cargo.toml")
     tools = toolchain.find(directory, env=settings.env)
     project = metadata.load(tools, directory, env=settings.env, cargo_args=request.cargo_args)
     target = metadata.choose(
@@ -161,9 +165,8 @@ def write_trace(path: Path, script: str) -> None:
             written.unlink(missing_ok=True)
 
 
-@click.command("build", context_settings={"ignore_unknown_options": False})
+@click.command("build", cls=CargoCommand)
 @click.argument("directory", default=".", type=click.Path(path_type=Path))
-@click.argument("cargo_args", metavar="[-- CARGO_ARGS]", nargs=-1, type=click.UNPROCESSED)
 @click.option("-p", "--package", metavar="NAME", help="The package, in a workspace of several.")
 @click.option("--bin", "binary", metavar="NAME", help="The binary, in a package of several.")
 @click.option("--example", metavar="NAME", help="An example instead of a binary.")
@@ -176,8 +179,10 @@ def write_trace(path: Path, script: str) -> None:
     help="What it is built on: static, scratch, any image.",
 )
 @click.option("--offline", is_flag=True, help="Ask no registry for the base: use what the store has.")
-@click.option("--name", help="The image's name; default: the package's.")
-@click.option("-t", "--tag", "tags", multiple=True, metavar="TAG", help="A tag; repeatable; default: latest.")
+@click.option("--name", type=Checked(check_repository, "NAME"), help="The image's name; default: the package's.")
+@click.option(
+    "-t", "--tag", "tags", multiple=True, type=Checked(check_tag, "TAG"), help="A tag; repeatable; default: latest."
+)
 @click.option("--repo", metavar="HOST/PREFIX", help="Where images are pushed; default: KRUST_REPO.")
 @click.option(
     "--image",
@@ -200,13 +205,12 @@ def write_trace(path: Path, script: str) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a full account instead of the reference.")
 @jobs_option
-@writable_store_option
+@store_option
 @network_options
-@click.pass_obj
+@click.pass_context
 def command(
-    settings: Settings,
+    ctx: click.Context,
     directory: Path,
-    cargo_args: tuple[str, ...],
     package: str | None,
     binary: str | None,
     example: str | None,
@@ -231,6 +235,7 @@ def command(
 
     What follows '--' goes to cargo: 'krust build -- --features tls'.
     """
+    settings: Settings = ctx.obj
     if binary is not None and example is not None:
         raise click.UsageError("expected either --bin or --example")
     if image is not None and (repo is not None or name is not None):
@@ -251,14 +256,21 @@ def command(
         binary=binary,
         example=example,
         profile=profile,
-        cargo_args=cargo_args,
+        cargo_args=cargo_args(ctx),
         base=base,
         offline=offline,
         name=name,
-        tags=tuple(check_tag(tag) for tag in dict.fromkeys(tags)) or (DEFAULT_TAG,),
+        tags=tuple(dict.fromkeys(tags)) or (DEFAULT_TAG,),
         compression=compression,
         jobs=jobs,
     )
+    for path in (output, trace):
+        if path is not None and not path.parent.is_dir():
+            raise SettingError(f"cannot write '{path}': no such folder '{path.parent}'; make it first")
+    if output is not None:
+        from krust.image.export import check_target, export
+
+        check_target(output)
     steps = Steps(store, tracing=trace is not None)
     built = build(settings, steps, request, network)
     if output is not None:

@@ -28,7 +28,6 @@ from plumbing.store.names import Found
 
 STATIC, SCRATCH = "static", "scratch"
 
-_REF = "krust/static"
 _NAME, _DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
 _OPAQUE = ".wh..wh..opq"
 _TOP_LEVEL = "user.krust.top-level"
@@ -70,7 +69,7 @@ def choose(steps: Steps, name: str, platform: Platform, network: Network, *, off
 def static(steps: Steps, platform: Platform) -> Base:
     """users and groups, CA certificates, time zones, /tmp and a home: no shell, no package manager, no library.
 
-    It depends on the certificates, the time zones and the codec alone, so it is made once and found by its ref after.
+    It depends on the certificates, the time zones and the codec alone, so it is made once and found by a hint after.
     Its times are 0, whatever SOURCE_DATE_EPOCH says: every image of every commit shares this one layer.
     """
     certificates = _package("certifi") / "cacert.pem"
@@ -83,15 +82,15 @@ def static(steps: Steps, platform: Platform) -> Base:
         Source(src=None, dest="/root", mode=0o700),
         Source(src=None, dest="/home/nonroot", mode=0o700, uid=_NONROOT, gid=_NONROOT),
     ]
-    name = f"{_REF}:{str(platform).replace('/', '-')}-{_key(certificates, zones)}"
-    known = None if steps.tracing else steps.store.refs.get(name)
-    if known is not None and steps.store.complete(known):
-        return Base(descriptor=known)
+    key = f"{platform}/{_key(certificates, zones)}"
+    known = None if steps.tracing else steps.store.hint(STATIC, key)
+    if known is not None and steps.store.complete(descriptor := steps.store.describe(known)):
+        return Base(descriptor=descriptor)
     layer = steps.layer(sources, mtime=0, exclude=_NOT_DATA)
     execution = Execution(user=f"{_NONROOT}:{_NONROOT}", workdir="/")
     config = steps.config(platform, [layer], base=None, execution=execution, created=0, created_by="krust static")
     manifest = steps.manifest(config, [layer], base=None, annotations={})
-    steps.refs([name], manifest)
+    steps.store.leave_hint(STATIC, key, manifest.digest)
     return Base(descriptor=manifest)
 
 

@@ -26,9 +26,8 @@ def export(store: Store, root: Descriptor, names: Sequence[str], target: Path) -
 
     image-spec 1.1, image-layout.md: an archive holds the layout's files, without a folder around them.
     """
-    archive = target.suffix == ".tar"
-    if not archive and target.exists() and not Store.is_layout(target):
-        raise SettingError(f"cannot write a layout to '{target}': something else is there; choose another place")
+    check_target(target)
+    archive = _is_archive(target)
     with failing_as("write", target), _beside(target) as folder:
         layout = Store.create(folder / "layout")
         copy(store, layout, root)
@@ -45,6 +44,17 @@ def export(store: Store, root: Descriptor, names: Sequence[str], target: Path) -
                 target.rename(folder / "before")
             layout.path.rename(target)
         sync_folder(target.parent)
+
+
+def check_target(target: Path) -> None:
+    """Raises SettingError where something is at `target` that is not to be replaced."""
+    fits = not target.is_dir() if _is_archive(target) else Store.is_layout(target)
+    if target.exists() and not fits:
+        raise SettingError(f"cannot write an image to '{target}': something else is there; choose another place")
+
+
+def _is_archive(target: Path) -> bool:
+    return target.suffix == ".tar"
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from plumbing.commands.network import REMOTE, Network, jobs_option, network_options
-from plumbing.commands.options import Parsed, json_option, show, writable_store_option
+from plumbing.commands.options import Parsed, json_option, show, store_option
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.platform import Platform
 from plumbing.oci.reference import Reference
@@ -42,7 +42,7 @@ def ref_name(reference: Reference, platform: Platform | None = None) -> str:
 @click.option("--platform", type=Parsed(Platform, "PLATFORM"), help="Of an index, the image for this platform alone.")
 @jobs_option
 @json_option
-@writable_store_option
+@store_option
 @network_options
 def command(
     reference: str, platform: Platform | None, jobs: int, as_json: bool, store: Store, network: Network

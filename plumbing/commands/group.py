@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -72,6 +72,11 @@ def run(
     ending  called when the command has ended in whatever way, before any message
     """
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if sys.stderr is None:  # closed by whoever started us
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  (for as long as we run)
+    if sys.stdout is None:
+        return _say(name, "cannot write: standard output is closed", FAILED)
     try:
         try:
             code = group.main(list(arguments), prog_name=name, standalone_mode=False)
@@ -96,13 +101,14 @@ def run(
     return code if isinstance(code, int) else DONE
 
 
-def leave(code: int) -> None:
+def leave(code: int) -> NoReturn:
     """End the process at once: with nothing left to clean up, taking the interpreter down in order only takes time."""
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except OSError:
-        code = code or FAILED
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            code = code or FAILED
     os._exit(code)
 
 

@@ -44,7 +44,7 @@ def command(file: str, write: bool, media_type: str, as_json: bool, store: Store
     mediatype.check(media_type)
     with opened(file) as stream:
         if write:
-            descriptor = write_blob(Store.create(store.path), stream, media_type=media_type)
+            descriptor = write_blob(store, stream, media_type=media_type)
         else:
             descriptor = hash_blob(stream, media_type=media_type)
     show(descriptor, as_json=as_json)

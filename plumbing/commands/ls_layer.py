@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO, cast
 
 import click
 
 from plumbing.commands.options import store_option, zero_option
 from plumbing.errors import Malformed
 from plumbing.layer.capability import capabilities_text
-from plumbing.layer.codec import Codec, decompressed
+from plumbing.layer.codec import codec_of, decompressed
 from plumbing.layer.members import Member, read_tar
 from plumbing.oci import document, mediatype
 from plumbing.store import Store
+from plumbing.store.images import kind
 from plumbing.store.names import Found, find
 
 
 def ls_layer(found: Found) -> Iterator[Member]:
     """What the layer's tar holds, in its order. Raises NotFound, DigestMismatch, or Malformed for what is no layer."""
-    codec = mediatype.LAYERS.get(found.descriptor.media_type)
-    if codec is None:
-        raise Malformed("layer", found.descriptor.digest, expected="a layer; 'krust ls-tree' lists those of an image")
+    if found.descriptor.media_type not in mediatype.LAYERS:
+        what = f"a layer, not a {kind(found.descriptor)}; 'krust ls-tree' lists the layers of an image"
+        raise Malformed("layer", found.descriptor.digest, expected=what)
     found.store.blobs.verify(found.descriptor.digest)
     with (
         found.store.blobs.open_unverified(found.descriptor.digest) as stream,
-        decompressed(cast(Codec, codec), stream) as plain,
+        decompressed(codec_of(found.descriptor.media_type), stream) as plain,
     ):
-        yield from read_tar(cast(BinaryIO, plain))
+        yield from read_tar(plain)
 
 
 @click.command("ls-layer")

@@ -9,10 +9,11 @@ import click
 
 from plumbing.commands.options import store_option, zero_option
 from plumbing.errors import Malformed
-from plumbing.oci import document, mediatype
+from plumbing.oci import document
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.index import is_node
 from plumbing.store import Store
+from plumbing.store.images import kind
 from plumbing.store.names import find
 from plumbing.store.walk import DEEPEST
 
@@ -31,20 +32,10 @@ def ls_tree(store: Store, root: Descriptor, *, depth: int = 0) -> Iterator[Node]
     """`root` and all below it, nodes before children, in the documents' order. Raises NotFound, DigestMismatch."""
     if depth > DEEPEST:
         raise Malformed("index", root.digest, expected=f"at most {DEEPEST} indexes within each other")
-    yield Node(depth=depth, kind=_kind(root), descriptor=root, present=store.has(root))
+    yield Node(depth=depth, kind=kind(root), descriptor=root, present=store.has(root))
     if is_node(root.media_type) and store.has(root):
         for child in store.manifest(root).children:
             yield from ls_tree(store, child, depth=depth + 1)
-
-
-def _kind(descriptor: Descriptor) -> str:
-    if descriptor.media_type in mediatype.INDEXES:
-        return "index"
-    if descriptor.media_type in mediatype.MANIFESTS:
-        return "manifest"
-    if descriptor.media_type in mediatype.CONFIGS:
-        return "config"
-    return "layer" if descriptor.media_type in mediatype.LAYERS else "blob"
 
 
 @click.command("ls-tree")

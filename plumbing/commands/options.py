@@ -38,6 +38,20 @@ class Parsed(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
 
 
+class Checked(click.ParamType[str]):
+    """Text that `check` returns as it is, or for which it raises Malformed: a tag, a repository."""
+
+    def __init__(self, check: Callable[[str], str], name: str) -> None:
+        self.check = check
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return self.check(value)
+        except Malformed as error:
+            self.fail(str(error), param, ctx)
+
+
 class Pair(click.ParamType[tuple[str, str]]):
     """KEY=VALUE, as a tuple of two."""
 
@@ -70,18 +84,11 @@ class Octal(click.ParamType[int]):
 
 
 def store_option(function: F) -> F:
-    """`store: Store`: the one named, else the nearest; to read from. It need not be there until it is read."""
-    return _store_option(_open)(function)
+    """`store: Store`: the one named, else the nearest. It need not be there until it is read; writing makes it."""
 
-
-def writable_store_option(function: F) -> F:
-    """`store: Store`: the one named, else the nearest; made if it is not there."""
-    return _store_option(Store.create)(function)
-
-
-def _store_option(make: Callable[[Path], Store]) -> Callable[[F], F]:
     def convert(ctx: click.Context, param: click.Parameter, value: str | None) -> Store:
-        return make(located(value))
+        path = located(value)
+        return Store.open(path) if Store.is_layout(path) else Store(path)
 
     return click.option(
         "--store",
@@ -90,7 +97,7 @@ def _store_option(make: Callable[[Path], Store]) -> Callable[[F], F]:
         show_envvar=True,
         callback=convert,
         help=f"The OCI layout to work in; default: the nearest '{FOLDER}' from here upwards.",
-    )
+    )(function)
 
 
 def located(named: str | None) -> Path:
@@ -100,10 +107,6 @@ def located(named: str | None) -> Path:
     here = Path.cwd()
     found = nearest(here) or here / FOLDER
     return found.relative_to(here) if found.is_relative_to(here) else found
-
-
-def _open(path: Path) -> Store:
-    return Store.open(path) if Store.is_layout(path) else Store(path)
 
 
 compression_option: Callable[[F], F] = click.option(

@@ -11,7 +11,7 @@ import click
 
 from plumbing.archive import is_archive, read_archive
 from plumbing.commands.network import Network, jobs_option, network_options
-from plumbing.commands.options import store_option
+from plumbing.commands.options import Checked, store_option
 from plumbing.errors import Ambiguous, NotFound
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
@@ -84,7 +84,9 @@ def split(name: str | None) -> tuple[str | None, str | None]:
 @click.command("push")
 @click.argument("src")
 @click.argument("targets", metavar="[DST]...", nargs=-1)
-@click.option("-t", "--tag", "tags", metavar="TAG", multiple=True, help="A tag, besides that of DST; repeatable.")
+@click.option(
+    "-t", "--tag", "tags", type=Checked(check_tag, "TAG"), multiple=True, help="A tag, besides that of DST; repeatable."
+)
 @click.option("--no-tag", is_flag=True, help="Push by digest alone.")
 @click.option("--all-tags", is_flag=True, help="Push every named root of the layout SRC, each as its own tag.")
 @click.option(
@@ -118,8 +120,6 @@ def command(
     """
     if no_tag and (tags or all_tags):
         raise click.UsageError("--no-tag goes with neither --tag nor --all-tags")
-    for tag in tags:
-        check_tag(tag)
     with tempfile.TemporaryDirectory(prefix="krust-") as folder:
         if is_archive(Path(src)):
             store = read_archive(Path(src), Path(folder))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import click
 
-from plumbing.commands.options import opened, records, writable_store_option, zero_option
+from plumbing.commands.options import opened, records, store_option, zero_option
 from plumbing.errors import Malformed
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
@@ -51,7 +51,7 @@ def full_name(name: str) -> str:
     "--batch", metavar="FILE", help=f"Take changes from FILE, '-' for standard input, all or none; a line is {_RECORD}."
 )
 @zero_option
-@writable_store_option
+@store_option
 def command(name: str | None, new: str | None, old: str | None, batch: str | None, zero: bool, store: Store) -> None:
     """Point NAME to the manifest or index NEW, if it stands for OLD now.
 

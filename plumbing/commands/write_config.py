@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import click
 
-from plumbing.commands.options import Pair, Parsed, json_option, show, writable_store_option
-from plumbing.errors import NotFound
-from plumbing.layer.codec import Codec
+from plumbing.commands.options import Pair, Parsed, json_option, show, store_option
+from plumbing.errors import Malformed, NotFound
+from plumbing.layer.codec import codec_of
 from plumbing.layer.layer import layer_diff_id
 from plumbing.oci import mediatype
 from plumbing.oci.config import Config, Execution
@@ -16,7 +16,7 @@ from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
 from plumbing.oci.platform import Platform
 from plumbing.store import Store
-from plumbing.store.images import config_of
+from plumbing.store.images import config_of, kind
 from plumbing.store.names import Found, find
 
 
@@ -48,10 +48,11 @@ def diff_id(store: Store, digest: Digest) -> Digest:
     if noted is not None:
         return noted
     layer = store.describe(digest)
-    codec: Codec = mediatype.LAYERS.get(layer.media_type, "none")  # type: ignore[assignment]  # the table's values are codecs
+    if layer.media_type not in mediatype.LAYERS:
+        raise Malformed("layer", digest, expected=f"what 'write-layer' printed, not a {kind(layer)}")
     store.blobs.verify(digest)
     with store.blobs.open_unverified(digest) as stream:
-        found = layer_diff_id(codec, stream)
+        found = layer_diff_id(codec_of(layer.media_type), stream)
     store.note_diff_id(digest, found)
     return found
 
@@ -87,7 +88,7 @@ def diff_id(store: Store, digest: Digest) -> Digest:
 )
 @click.option("--created-by", default="krust", show_default=True, help="What the history says made the layers.")
 @json_option
-@writable_store_option
+@store_option
 def command(
     platform: Platform,
     layers: tuple[str, ...],

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import click
 
-from plumbing.commands.options import Pair, json_option, show, writable_store_option
+from plumbing.commands.options import Pair, json_option, show, store_option
 from plumbing.errors import Malformed
 from plumbing.oci.config import Config
 from plumbing.oci.descriptor import Descriptor
@@ -42,7 +42,7 @@ def _entry(store: Store, descriptor: Descriptor) -> Descriptor:
 @click.argument("names", metavar="MANIFEST...", nargs=-1, required=True)
 @click.option("--annotation", "annotations", type=Pair(), multiple=True, help="An annotation; repeatable.")
 @json_option
-@writable_store_option
+@store_option
 def command(names: tuple[str, ...], annotations: tuple[tuple[str, str], ...], as_json: bool, store: Store) -> None:
     """Store an index of MANIFESTs, in the order given, and print its digest."""
     manifests = [find(name, store).descriptor for name in names]

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from plumbing.commands.options import Octal, compression_option, opened, records, writable_store_option, zero_option
+from plumbing.commands.options import Octal, compression_option, opened, records, store_option, zero_option
 from plumbing.errors import Malformed
 from plumbing.layer.capability import parse_capabilities
 from plumbing.layer.codec import MEDIA_TYPES, Codec, codec_id, compressor
@@ -57,10 +57,12 @@ def write_layer(
     codec = codec_id(compression, level=level)
     media_type = MEDIA_TYPES[compression]
     plain_size = sum(entry.size for entry in entries)
-    if store.may_have_layer(codec, plain_size):
+    # the size of the files is known before they are read: where no layer has it, the tar is new and need not be hashed
+    kind = f"{codec}/{plain_size}"
+    if store.may_have(kind):
         diff_id = diff_id_of(entries, mtime=mtime)
-        known = store.layer(diff_id, codec, plain_size)
-        if known is not None:
+        known = store.hint(kind, str(diff_id))
+        if known is not None and store.diff_id(known) == diff_id:
             size = store.blobs.size(known) or 0
             return WrittenLayer(
                 descriptor=Descriptor(media_type=media_type, digest=known, size=size), diff_id=diff_id, codec=codec
@@ -70,7 +72,7 @@ def write_layer(
             diff_id = write_tar(entries, mtime=mtime, out=plain)
         digest = blob.commit(diff_id=diff_id)
         size = blob.size
-    store.note_layer(digest, diff_id, codec, plain_size)
+    store.leave_hint(kind, str(diff_id), digest)
     return WrittenLayer(
         descriptor=Descriptor(media_type=media_type, digest=digest, size=size), diff_id=diff_id, codec=codec
     )
@@ -116,7 +118,7 @@ def parse_record(text: str) -> Source:
     "--mtime", type=int, default=0, envvar="SOURCE_DATE_EPOCH", show_envvar=True, help="Seconds since 1970; default: 0."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the descriptor, with diff ID and codec.")
-@writable_store_option
+@store_option
 def command(
     sources: tuple[str, ...],
     batch: str | None,

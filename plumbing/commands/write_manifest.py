@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import click
 
-from plumbing.commands.options import Pair, json_option, show, writable_store_option
+from plumbing.commands.options import Pair, json_option, show, store_option
 from plumbing.errors import Malformed, NotFound
 from plumbing.oci import mediatype
 from plumbing.oci.config import Config
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.manifest import Manifest
 from plumbing.store import Store
-from plumbing.store.images import manifest_of
+from plumbing.store.images import kind, manifest_of
 from plumbing.store.names import Found, find
 
 
@@ -32,6 +32,8 @@ def write_manifest(
     base    an image for the config's platform; docker's media types become OCI's, the bytes of its layers stay
     raises  NotFound for what is not stored; Malformed where the config speaks of another number of layers
     """
+    if config.media_type not in mediatype.CONFIGS:
+        raise Malformed("config", config.digest, expected=f"what 'write-config' printed, not a {kind(config)}")
     parsed = Config.parse(store.read(config))
     below: tuple[Descriptor, ...] = ()
     if base is not None:
@@ -63,7 +65,7 @@ def _plain(layer: Descriptor) -> Descriptor:
 @click.option("--annotation", "annotations", type=Pair(), multiple=True, help="An annotation; repeatable.")
 @click.option("--subject", metavar="IMAGE", help="The manifest that this one is about.")
 @json_option
-@writable_store_option
+@store_option
 def command(
     config: str,
     layers: tuple[str, ...],

@@ -1,8 +1,8 @@
 """Hints: from what is known of a blob before it is made to the blob, so that what was made once is not made again.
 
 `hints/KIND/KEY` is a symbolic link to a blob. KIND and KEY say all that the blob's bytes depend on; whoever leaves the
-hint says how. As the attributes on blobs they are no promises: a dangling one is no harm, gc clears it away, and whoever
-follows one makes sure of what he finds. docs/decisions/0001-hints.md
+hint says how. As the attributes on blobs they are no promises: a dangling one is no harm, gc clears it away, and who
+follows one makes sure of what is there. docs/decisions/0001-hints.md
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def _layout(text: str) -> Found | None:
         store = Store.open(Path(text))
         return _only_root(text, store)
     for separator in ("@", ":"):
-        for match in re.finditer(separator, text):
+        for match in reversed([*re.finditer(separator, text)]):
             path, rest = text[: match.start()], text[match.end() :]
             if path and Store.is_layout(Path(path)):
                 store = Store.open(Path(path))

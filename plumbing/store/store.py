@@ -11,7 +11,7 @@ from typing import Self
 from plumbing.errors import DigestMismatch, Malformed, NotFound, StoreError
 from plumbing.oci import document, mediatype
 from plumbing.oci.descriptor import Descriptor
-from plumbing.oci.digest import Digest
+from plumbing.oci.digest import ALGORITHMS, Digest
 from plumbing.oci.exchange import Source
 from plumbing.oci.index import Index, sniff
 from plumbing.oci.manifest import Manifest
@@ -25,6 +25,7 @@ _CHUNK = 1 << 20
 FOLDER = ".krust"
 """The name of a project's store."""
 
+_SPACE = b" \t\r\n"  # of JSON
 _MARKER = "oci-layout"
 _MARK = {"imageLayoutVersion": "1.0.0"}
 _OWN = {".gitignore", "blobs", refs.NAME, "lock", _MARKER, "tmp"}
@@ -60,7 +61,7 @@ class Store:
             raise StoreError(
                 f"cannot open '{path}': a layout of version '{version}', not {_MARK['imageLayoutVersion']}"
             )
-        for folder in (path / "blobs", path / "blobs" / "sha256"):
+        for folder in (path / "blobs", *(path / "blobs" / algorithm for algorithm in ALGORITHMS)):
             if folder.is_symlink():
                 raise StoreError(f"cannot open '{path}': '{folder}' is a symbolic link; a store's folders are its own")
         return cls(path)
@@ -90,7 +91,7 @@ class Store:
     @staticmethod
     def is_layout(path: Path) -> bool:
         """Whether `path` is the folder of a layout, by its marker."""
-        return (path / _MARKER).is_file()
+        return os.path.isfile(path / _MARKER)  # False, and no error, for what can be no path
 
     def strip(self) -> None:
         """Leave the layout alone, as the specification has it: without what only a store that is written to needs."""
@@ -137,7 +138,7 @@ class Store:
         if size is None:
             raise NotFound.blob(digest, self.path)
         with self.blobs.open_unverified(digest) as file:
-            start = file.read(4)
+            start = file.read(4).lstrip(_SPACE)
         return Descriptor(media_type=self._media_type(digest, size, start), digest=digest, size=size)
 
     def _media_type(self, digest: Digest, size: int, start: bytes) -> str:
@@ -149,6 +150,10 @@ class Store:
             return mediatype.LAYER
         with self.blobs.open(digest) as blob:
             raw = blob.read()
+        try:
+            document.load(raw, "config")
+        except Malformed:
+            return mediatype.LAYER  # a tar whose first path begins with a brace
         try:
             return sniff(raw)
         except Malformed:
@@ -245,7 +250,10 @@ class Store:
     def diff_id(self, digest: Digest) -> Digest | None:
         """The diff ID of a layer, if it was noted for the file as it is."""
         text = self.fact(digest, facts.DIFF_ID)
-        return None if text is None else Digest.parse(text)
+        try:
+            return None if text is None else Digest.parse(text)
+        except Malformed:
+            return None
 
     def fact(self, digest: Digest, name: str) -> str | None:
         """What was noted about a blob, if the file is as it was when its bytes were last seen to be right."""
