@@ -51,7 +51,7 @@ class Upload:
         Of a body that breaks off, what came is kept, so that the rest can follow.
         """
         buffer = bytearray()
-        writing = asyncio.create_task(self._write(buffer))
+        writing = asyncio.create_task(self._write(b""))
         try:
             async for chunk in body:
                 buffer += chunk
@@ -63,7 +63,7 @@ class Upload:
             await writing
             await self._write(buffer)
 
-    async def _write(self, data: bytearray) -> None:
+    async def _write(self, data: bytes | bytearray) -> None:
         if self.over:
             raise upload_unknown(self.id)
         if data:
