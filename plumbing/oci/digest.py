@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hashlib import _Hash as Hash  # what hashlib.new returns has no public name
 
 _HEX = {"sha256": re.compile(r"[0-9a-f]{64}"), "sha512": re.compile(r"[0-9a-f]{128}")}
+ALGORITHMS = tuple(_HEX)
 FORM = "sha256: and 64, or sha512: and 128, lower-case hex digits"
 
 
