@@ -6,7 +6,8 @@ the other way, and from registry to registry nothing touches the disk.
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from threading import Event
 
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
@@ -22,7 +23,8 @@ def copy(source: Source, sink: Sink, root: Descriptor, *, jobs: int = JOBS, prog
     """Make `root` and all below it be in `sink`. Nothing is named: that is the caller's, after this. Safe to repeat.
 
     jobs    blobs at once, the largest first
-    raises  what `source` and `sink` raise, the first of it; what is there by then stays, and the next copy uses it
+    raises  what `source` and `sink` raise, the first of it; what is there by then stays, and the next copy uses it.
+            What is being moved at that moment, or at Ctrl-C, ends with its next piece
     """
     if is_node(root.media_type) and sink.complete(root):
         return
@@ -37,13 +39,12 @@ def copy(source: Source, sink: Sink, root: Descriptor, *, jobs: int = JOBS, prog
     blobs = sorted((item for item in everything if not is_node(item.media_type)), key=lambda blob: -blob.size)
     if progress is not None:
         progress.plan(blobs)
-        source = _Watched(source, progress)
-    _take_all(sink, blobs, source, jobs, progress)
+    _take_all(sink, blobs, _Watched(source, progress), jobs, progress)
     for node in nodes:
         sink.take_node(node, raws[node.digest])
 
 
-def _take_all(sink: Sink, blobs: list[Descriptor], source: Source, jobs: int, progress: Progress | None) -> None:
+def _take_all(sink: Sink, blobs: list[Descriptor], source: _Watched, jobs: int, progress: Progress | None) -> None:
     def take(blob: Descriptor) -> None:
         sink.take(blob, source)
         if progress is not None:
@@ -54,37 +55,45 @@ def _take_all(sink: Sink, blobs: list[Descriptor], source: Source, jobs: int, pr
             take(blob)
         return
     with ThreadPoolExecutor(jobs) as pool:
-        moves = [pool.submit(take, blob) for blob in blobs]
         try:
-            wait(moves, return_when=FIRST_EXCEPTION)
-        finally:
-            for move in moves:
-                move.cancel()  # after a fault, or Ctrl-C, what has not begun does not begin
-        for move in moves:
-            if not move.cancelled():
+            for move in as_completed([pool.submit(take, blob) for blob in blobs]):
                 move.result()
+        except BaseException:
+            source.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 class _Watched:
-    """A source whose blobs tell `progress` how far they were read."""
+    """A source whose blobs tell `progress` how far they were read, and can be stopped."""
 
-    def __init__(self, source: Source, progress: Progress) -> None:
+    def __init__(self, source: Source, progress: Progress | None) -> None:
         self._source = source
         self._progress = progress
         self._read: dict[Digest, int] = {}
+        self._stopped = Event()
+
+    def stop(self) -> None:
+        """End what reads from this, in whatever thread, at its next piece."""
+        self._stopped.set()
 
     def read(self, descriptor: Descriptor) -> bytes:
         return self._source.read(descriptor)
 
     def open_blob(self, descriptor: Descriptor) -> Stream:
-        again = self._read.pop(descriptor.digest, 0)
-        if again:
-            self._progress.advance(descriptor, -again)
+        self.advance(descriptor, -self._read.get(descriptor.digest, 0))
         return _WatchedStream(self._source.open_blob(descriptor), descriptor, self)
 
     def advance(self, descriptor: Descriptor, count: int) -> None:
+        if self._stopped.is_set():
+            raise _Stopped
         self._read[descriptor.digest] = self._read.get(descriptor.digest, 0) + count
-        self._progress.advance(descriptor, count)
+        if self._progress is not None and count:
+            self._progress.advance(descriptor, count)
+
+
+class _Stopped(BaseException):
+    """The copy is over. Not an Exception: nobody on the way may take it for a fault, and try again."""
 
 
 class _WatchedStream:
