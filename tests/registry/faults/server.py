@@ -275,7 +275,7 @@ basicConstraints = critical, CA:TRUE
 keyUsage = critical, keyCertSign
 [server]
 basicConstraints = CA:FALSE
-subjectAltName = DNS:*.test, DNS:localhost, IP:127.0.0.1
+subjectAltName = DNS:registry.test, DNS:other.test, DNS:localhost, IP:127.0.0.1
 [req]
 distinguished_name = name
 [name]
