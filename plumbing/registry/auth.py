@@ -70,18 +70,22 @@ class Auth:
         Raises Unauthorized where a token is refused, RegistryError where a token server is none.
         """
         scopes = request.scopes or ()
-        renewed = False
-        for _ in range(_MOST):
-            with self._lock:
-                value = yield from self._authorization(scopes)
-            answer = yield _with(request, value)
+        with self._lock:
+            value = yield from self._authorization(scopes)
+        answer = yield _with(request, value)
+        for attempt in range(1, _MOST):
             if answer.status != 401:
                 break
             with self._lock:
                 news = self._refused(answer, scopes, value)
-            if (renewed and not news) or not request.repeatable:
+            if not request.repeatable or (attempt > 1 and not news):
                 break
-            renewed = True
+            with self._lock:
+                another = yield from self._authorization(scopes)
+            if another == value:
+                break
+            value = another
+            answer = yield _with(request, value)
         return answer
 
     def source(self, scopes: tuple[str, ...]) -> str | None:

@@ -93,4 +93,4 @@ def _odd_address(host: str) -> ipaddress.IPv4Address | None:
 
 
 def _malformed(url: str) -> Malformed:
-    return Malformed("URL", url.partition("?")[0], expected="http:// or https://, and a host")
+    return Malformed("URL", url.partition("?")[0].rpartition("@")[2], expected="http:// or https://, and a host")

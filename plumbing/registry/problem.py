@@ -15,7 +15,7 @@ SHOWN = 4096
 """Bytes of it that are shown at most."""
 
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
-_TAG = re.compile(r"<(?:style|script)\b.*?</|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_TAG = re.compile(r"<(style|script)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 
 

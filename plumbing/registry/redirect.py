@@ -16,6 +16,7 @@ MOST = 5
 
 _STATUSES = frozenset({301, 302, 303, 307, 308})
 _ANY_ORIGIN = frozenset({307, 308})
+_USER = re.compile(r"//[^/]*@")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 
 # Query fields that anyone may see. All others are blotted out: a registry's state and a storage's signature let
@@ -58,8 +59,9 @@ def target(answer: Answer, location: str, registry: Origin, doing: str) -> str:
             raise Malformed("URL", location, expected="no spaces and no control characters")
         url, _ = urldefrag(_join(answer.url, location))
         origin = Origin.of(url)
-    except (Malformed, ValueError) as error:
-        raise _refused(doing, registry, answer, clean(location), str(error)) from None
+    except (Malformed, ValueError):
+        plain = _USER.sub("//", clean(location.partition("?")[0]))
+        raise _refused(doing, registry, answer, plain, "no URL of http or https with a host") from None
     if registry.scheme == "https" and origin.scheme == "http":
         if origin.host != registry.host:
             raise _refused(doing, registry, answer, shown_url(url), "http, although the registry speaks https")

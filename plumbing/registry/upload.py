@@ -142,8 +142,9 @@ class Upload:
     def _try_mount(self, repository: str) -> tuple[str | None, bool]:
         """An upload that was opened instead, and whether the blob was mounted. A refusal is no fault."""
         query = f"?mount={quote(str(self._blob.digest), safe='')}&from={quote(repository, safe='')}"
+        request = self._request("POST", self._client.url(f"{self._path}/uploads/{query}"), _EMPTY)
         try:
-            answer = self._client.send(self._request("POST", self._client.url(f"{self._path}/uploads/{query}"), _EMPTY))
+            answer = self._client.send(replace(request, repeatable=False))
         except Lost:
             return None, False
         with answer:
