@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from pathlib import Path
 
 import click
 
-from krust.settings import Settings
+from plumbing.commands.network import Network, network_options
 from plumbing.errors import Malformed
 from plumbing.oci.reference import DOCKER_HUB, Reference
-from plumbing.registry import settings as registry
 from plumbing.registry.authfile import servers
 from plumbing.registry.client import Client
 from plumbing.registry.credential import Credential
-from plumbing.registry.credentials import Credentials, Places
+from plumbing.registry.credentials import Credentials
 from plumbing.registry.message import Request
 
 _LONGEST = 64 * 1024  # more is a file that was piped in by mistake
@@ -28,7 +25,8 @@ def login(client: Client, credential: Credential, *, credentials: Credentials) -
     where it cannot be kept; all is then as it was.
     """
     # no scopes: a token for nothing but to be somebody
-    client.ask(Request(method="GET", url=client.url("/v2/"), scopes=()), "log in", 200).close()
+    request = Request(method="GET", url=client.url("/v2/"), doing=f"log in to '{client.host}'", scopes=())
+    client.ask(request, 200).close()
     return credentials.store(client.host, credential)
 
 
@@ -54,11 +52,6 @@ def _host(ctx: click.Context, param: click.Parameter, value: str) -> str:
 host_argument = click.argument("host", callback=_host)
 
 
-def credentials_of(settings: Settings) -> Credentials:
-    home = Path(settings.env.get("HOME") or Path.home())
-    return Credentials(Places.of(settings.env, home=home, uid=os.getuid(), linux=sys.platform == "linux"))
-
-
 @click.command("login")
 @host_argument
 @click.option("-u", "--username", metavar="NAME", help="Who you are there; asked for if it is not given.")
@@ -66,38 +59,38 @@ def credentials_of(settings: Settings) -> Credentials:
 @click.option(
     "--check", "only_check", is_flag=True, help="Print who would be logged in, and from where; change nothing."
 )
-@click.pass_obj
-def command(settings: Settings, host: str, username: str | None, password_stdin: bool, only_check: bool) -> None:
+@network_options
+def command(host: str, username: str | None, password_stdin: bool, only_check: bool, network: Network) -> None:
     """Log in to the registry HOST.
 
     The registry is asked first. Then the credential is kept in docker's config.json, or in the credential helper that
     this names. The password is never taken from the command line, where others could see it.
     """
-    credentials = credentials_of(settings)
+    credentials = network.credentials
     if only_check:
         if username is not None or password_stdin:
             raise click.UsageError("--check takes no user name and no password")
         click.echo(used(host, credentials=credentials))
         return
     credential = Credential.given(*_asked(username, password_stdin))
-    client = _client(settings, host, credential)
+    client = _client(network, host, credential)
     try:
         where = login(client, credential, credentials=credentials)
     finally:
         client.close()
-    settings.console.say(f"logged in to '{host}' as '{credential.username}'; kept in {where}")
+    network.voice.say(f"logged in to '{host}' as '{credential.username}'; kept in {where}")
     first = credentials.find(host)
     if first is not None and first.source != where:
-        settings.console.say(f"but {first.source} goes before that, and has '{first.username}' for '{host}'")
+        network.voice.say(f"but {first.source} goes before that, and has '{first.username}' for '{host}'")
 
 
-def _client(settings: Settings, host: str, credential: Credential) -> Client:
+def _client(network: Network, host: str, credential: Credential) -> Client:
     """The way to `host` of one who is known by `credential`, whatever else is kept for it."""
 
     def log(level: int, text: str) -> None:
-        settings.console.detail(text, level)
+        network.voice.detail(text, level)
 
-    return Client(host, find=lambda _: credential, settings=registry.Settings(), log=log, warn=settings.console.say)
+    return Client(host, find=lambda _: credential, settings=network.settings, log=log, warn=network.voice.say)
 
 
 def _asked(username: str | None, password_stdin: bool) -> tuple[str, str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from krust.commands.login import credentials_of, host_argument
-from krust.settings import Settings
+from krust.commands.login import host_argument
+from plumbing.commands.network import credentials_option, voice
 from plumbing.registry.credentials import Credentials
 
 
@@ -19,18 +19,19 @@ def logout(host: str, *, credentials: Credentials) -> tuple[str, ...]:
 
 @click.command("logout")
 @host_argument
-@click.pass_obj
-def command(settings: Settings, host: str) -> None:
+@credentials_option
+@click.pass_context
+def command(ctx: click.Context, host: str, credentials: Credentials) -> None:
     """Log out of the registry HOST.
 
     Its credential is taken out of docker's config.json, or of the credential helper that it names.
     """
-    credentials = credentials_of(settings)
+    say = voice(ctx).say
     places = logout(host, credentials=credentials)
     if places:
-        settings.console.say(f"logged out of '{host}'; nothing is left in {' and '.join(places)}")
+        say(f"logged out of '{host}'; nothing is left in {' and '.join(places)}")
     else:
-        settings.console.say(f"not logged in to '{host}': nothing in '{credentials.places.docker_config}'")
+        say(f"not logged in to '{host}': nothing in '{credentials.places.docker_config}'")
     other = credentials.find(host)
     if other is not None:
-        settings.console.say(f"but there is still {other}, which krust does not change")
+        say(f"but there is still {other}, which krust does not change")

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
-from plumbing.oci.descriptor import Descriptor
-from plumbing.oci.exchange import Progress, Source
-from plumbing.oci.reference import Reference
-from plumbing.store import Store
 from plumbing.store.names import DEFAULT_TAG, find
 
 if TYPE_CHECKING:
+    from plumbing.oci.descriptor import Descriptor
+    from plumbing.oci.exchange import Progress, Source
+    from plumbing.oci.reference import Reference
     from plumbing.registry import Registry, Repository, Settings
     from plumbing.registry.credentials import Credentials
+    from plumbing.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -135,10 +135,7 @@ class Network:
 
     @property
     def credentials(self) -> Credentials:
-        from plumbing.registry.credentials import Credentials, Places
-
-        home = Path(self._environment.get("HOME") or Path.home())
-        return Credentials(Places.of(self._environment, home=home, uid=os.getuid(), linux=sys.platform == "linux"))
+        return _credentials_of(self._environment)
 
     def close(self) -> None:
         for registry in self._registries.values():
@@ -147,7 +144,7 @@ class Network:
 
 def network_options(function: F) -> F:
     """`network: Network`: by what the options and the environment say; closed when the command ends."""
-    for option in (
+    options = (
         click.option("--plain-http", metavar="HOST", multiple=True, expose_value=False, is_eager=True,
                      envvar="KRUST_PLAIN_HTTP", show_envvar=True, callback=_keep,
                      help="Speak http to HOST, not https; repeatable. Loopback hosts need no leave."),
@@ -158,26 +155,46 @@ def network_options(function: F) -> F:
                      expose_value=False, is_eager=True, callback=_keep,
                      help="Do not check the certificate of HOST; repeatable."),
         click.option("--network", "network", hidden=True, callback=_network),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for option in reversed(options):
         function = option(function)
-    for variable in _VARIABLES:
-        name = f"environment_{variable}" + ("_lower" if variable.islower() else "")
-        function = click.option(
-            f"--{name}", name, envvar=variable, hidden=True, expose_value=False, is_eager=True, callback=_keep
-        )(function)
-    return function
+    return _environment(function)
+
+
+def credentials_option(function: F) -> F:
+    """`credentials: Credentials`: in the places that the environment names. For who asks no registry."""
+    return _environment(click.option("--credentials", "credentials", hidden=True, callback=_credentials)(function))
+
+
+def _environment(function: F) -> F:
+    """What counts of the environment, as options that nobody sees."""
+    return click.option(
+        "--environment", cls=_Environment, type=click.UNPROCESSED, hidden=True, expose_value=False, is_eager=True,
+        callback=_keep,
+    )(function)  # fmt: skip
+
+
+class _Environment(click.Option):
+    """An option that nobody gives: its value is all of _VARIABLES that are set, as click reads them."""
+
+    def value_from_envvar(self, ctx: click.Context) -> Any:
+        found = {}
+        for self.envvar in _VARIABLES:
+            value = self.resolve_envvar_value(ctx)
+            if value:
+                found[self.envvar] = value
+        return found
 
 
 def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     """Put an option's value aside for `_network`, which comes after."""
-    kept = ctx.meta.setdefault(_META, {})
-    kept[param.envvar if param.name and param.name.startswith("environment_") else param.name] = value
+    ctx.meta.setdefault(_META, {})[param.name] = value
 
 
 def _network(ctx: click.Context, param: click.Parameter, value: object) -> Network:
     kept = ctx.meta[_META]
     network = Network(
-        {name: kept[name] for name in _VARIABLES if kept.get(name)},
+        _said(ctx),
         voice(ctx),
         plain_http=frozenset(kept["plain_http"]),
         insecure=frozenset(host for verify, host in kept["tls_verify"] if verify == "false"),
@@ -185,6 +202,23 @@ def _network(ctx: click.Context, param: click.Parameter, value: object) -> Netwo
     )
     ctx.call_on_close(network.close)
     return network
+
+
+def _credentials(ctx: click.Context, param: click.Parameter, value: object) -> Credentials:
+    return _credentials_of(_said(ctx))
+
+
+def _said(ctx: click.Context) -> dict[str, str]:
+    """The variables that are set, and not empty."""
+    said: dict[str, str] | None = ctx.meta[_META]["environment"]
+    return said or {}
+
+
+def _credentials_of(environment: dict[str, str]) -> Credentials:
+    from plumbing.registry.credentials import Credentials, Places
+
+    home = Path(environment.get("HOME") or Path.home())
+    return Credentials(Places.of(environment, home=home, uid=os.getuid(), linux=sys.platform == "linux"))
 
 
 def voice(ctx: click.Context) -> Voice:
@@ -196,6 +230,8 @@ def voice(ctx: click.Context) -> Voice:
 def locate(name: str, store: Store, network: Network) -> tuple[Source, Descriptor]:
     """What `name` means and where it can be read: docker://REFERENCE in its registry, all else as `find` has it."""
     if name.startswith(REMOTE):
+        from plumbing.oci.reference import Reference
+
         return network.resolve(Reference.parse(name.removeprefix(REMOTE)))
     found = find(name, store)
     return found.store, found.descriptor

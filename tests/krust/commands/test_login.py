@@ -7,26 +7,19 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.registry.faults import registry
+from tests.tools import KRUST
+
 USER, SECRET = "me", "hunter2-planted"
 AUTH = base64.b64encode(f"{USER}:{SECRET}".encode()).decode()
-COMMAND = """\
-import sys
-from krust.commands import {name}
-from krust.settings import Settings
-from plumbing.commands.group import run
-import click
-group = type("One", (click.Group,), {{}})("krust", commands=[{name}.command])
-group.context_settings["obj"] = Settings.load()
-sys.exit(run(group, sys.argv[1:], name="krust"))
-"""
 
 
 class _Registry(BaseHTTPRequestHandler):
@@ -66,7 +59,7 @@ def krust(home: Path, *words: str, stdin: bytes = b"") -> subprocess.CompletedPr
 
 
 def _argv(words: Sequence[str]) -> list[str]:
-    return [sys.executable, "-c", COMMAND.format(name=words[0]), *words]
+    return [str(KRUST), *words]
 
 
 def _env(home: Path) -> dict[str, str]:
@@ -110,6 +103,26 @@ def test_what_the_registry_refuses_is_not_kept(home: Path, host: str) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert host in done.stderr
     assert not config(home).exists()
+
+
+@pytest.mark.parametrize("switch", ["basic_only", "bearer"])
+def test_login_trusts_what_it_is_told_to_trust(home: Path, switch: str) -> None:
+    switches: dict[str, Any] = {switch: True}
+    with registry(tls=True, **switches) as r:
+        words, stdin = ("-u", r.user, "--password-stdin"), r.password.encode()
+        done = krust(home, "login", r.host, *words, stdin=stdin)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "certificate is not trusted" in done.stderr
+        assert "--ca FILE" in done.stderr
+        for trust in (["--ca", str(r.ca)], ["--tls-verify=false", r.host]):
+            assert not config(home).exists()
+            assert krust(home, "login", *trust, r.host, *words, stdin=b"wrong").returncode == 1
+            assert not config(home).exists()
+            done = krust(home, "login", *trust, r.host, *words, stdin=stdin)
+            assert done.returncode == 0, done.stderr
+            said = base64.b64encode(f"{r.user}:{r.password}".encode()).decode()
+            assert json.loads(config(home).read_text()) == {"auths": {r.host: {"auth": said}}}
+            config(home).unlink()
 
 
 @pytest.mark.slow  # it is asked for a quarter of a minute
