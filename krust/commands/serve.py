@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from krust.settings import Settings
 from plumbing.commands.options import store_option
 from plumbing.server import serve
 from plumbing.server.guard import is_loopback
@@ -25,11 +24,9 @@ def _loopback(ctx: click.Context, param: click.Parameter, value: str) -> str:
 )
 @click.option("--read-only", is_flag=True, help="Refuse whatever would write.")
 @store_option
-@click.pass_obj
-def command(settings: Settings, port: int, host: str, read_only: bool, store: Store) -> None:
+def command(port: int, host: str, read_only: bool, store: Store) -> None:
     """Serve the store as a registry on this machine, and print its host:port once it is ready.
 
     It runs until it is interrupted or gets SIGTERM.
     """
-    store = Store.open(store.path) if read_only else Store.create(store.path)
     serve(store, host=host, port=port, read_only=read_only, ready=click.echo)

@@ -7,7 +7,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import uvicorn
@@ -37,21 +37,21 @@ def serve(
 ) -> None:
     """Serve `store` on `host`:`port` until SIGTERM, then return; on SIGINT raise KeyboardInterrupt, as clean as that.
 
+    store   made if it is not there, unless `read_only`
     host    a loopback address: there is no authentication
     port    0 takes any free one
     ready   called with host:port, as clients write it, once connections are taken
-    raises  Malformed for another host, StoreError where the port is taken
+    raises  Malformed for another host, StoreError where the port is taken, or there is no store and none is made
     """
     if not is_loopback(host):
         raise Malformed("host", host, expected=f"a loopback address such as {HOST}, for there are no passwords")
-    app = application(store, read_only=read_only)
-    listener = listen(host, port)
-    server = Server(config(app))
-    try:
-        signals = asyncio.run(_until_signalled(server, listener, lambda: ready(_name(host, listener))))
-    finally:
-        listener.close()
-        app.state.registry.sessions.close()
+    with closing(listen(host, port)) as listener:
+        app = application(Store.open(store.path) if read_only else Store.create(store.path), read_only=read_only)
+        server = Server(config(app))
+        try:
+            signals = asyncio.run(_until_signalled(server, listener, lambda: ready(_name(host, listener))))
+        finally:
+            app.state.registry.sessions.close()
     if signal.SIGINT in signals:
         raise KeyboardInterrupt
 

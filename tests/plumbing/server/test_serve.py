@@ -34,7 +34,7 @@ import sys
 from pathlib import Path
 from plumbing.server import serve
 from plumbing.store import Store
-serve(Store.open(Path(sys.argv[1])), ready=lambda name: print(name, flush=True))
+serve(Store(Path(sys.argv[1])), ready=lambda name: print(name, flush=True))
 """
 
 
@@ -212,9 +212,17 @@ def test_other_addresses_than_loopback_are_refused(store: Store) -> None:
         serve(store, host="0.0.0.0")
 
 
-def test_taken_port_is_an_error(store: Store) -> None:
+def test_taken_port_is_an_error_and_makes_no_store(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(StoreError, match="cannot listen on"):
-        serve(store, port=taken.getsockname()[1])
+        serve(Store(tmp_path / "store"), port=taken.getsockname()[1])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_store_is_made_unless_it_is_only_read(tmp_path: Path) -> None:
+    with process(Store(tmp_path / "store"), tmp_path / "log") as (_, client):
+        assert client.get("/v2/_catalog").json() == {"repositories": []}
+    with pytest.raises(StoreError, match="no OCI layout there"):
+        serve(Store(tmp_path / "none"), read_only=True)
 
 
 def test_ipv6(store: Store) -> None:
