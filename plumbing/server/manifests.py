@@ -14,7 +14,7 @@ from plumbing.oci.digest import Digest
 from plumbing.oci.index import parse_node, sniff
 from plumbing.oci.reference import check_tag
 from plumbing.server import names
-from plumbing.server.refusal import Refusal, digest_invalid, manifest_invalid, manifest_unknown
+from plumbing.server.refusal import Refusal, digest_invalid, manifest_blob_unknown, manifest_invalid, manifest_unknown
 from plumbing.server.registry import Registry, digest_in, registry_of, repository_of
 from plumbing.store import Store
 from plumbing.store.refs import ANY, Expected
@@ -103,6 +103,9 @@ def _put(request: Request, repository: str, reference: str | Digest, raw: bytes)
         node = parse_node(raw, said or sniff(raw))
     except Malformed as error:
         raise manifest_invalid(error) from None
+    for child in node.children:
+        if not registry.store.has(child):  # as update_ref says it, but before a manifest without its blobs can be read
+            raise manifest_blob_unknown(NotFound.blob(child.digest, registry.store.path))
     descriptor = Descriptor(media_type=node.media_type, digest=digest, size=len(raw))
     with registry.store.writer() as writer:
         writer.hash_with(digest)
@@ -111,7 +114,7 @@ def _put(request: Request, repository: str, reference: str | Digest, raw: bytes)
     try:
         registry.store.update_ref(names.ref_of(repository, reference), descriptor, _expected(request))
     except NotFound as error:
-        raise Refusal(404, "MANIFEST_BLOB_UNKNOWN", error) from None
+        raise manifest_blob_unknown(error) from None
     except RefConflict as error:
         raise Refusal(412, "DENIED", error) from None
     registry.deleted.discard((repository, digest))

@@ -34,6 +34,10 @@ def manifest_invalid(reason: Malformed) -> Refusal:
     return Refusal(400, "MANIFEST_INVALID", reason)
 
 
+def manifest_blob_unknown(reason: NotFound) -> Refusal:
+    return Refusal(404, "MANIFEST_BLOB_UNKNOWN", reason)
+
+
 def digest_invalid(reason: object) -> Refusal:
     return Refusal(400, "DIGEST_INVALID", reason)
 

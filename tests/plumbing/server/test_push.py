@@ -271,7 +271,8 @@ def test_manifest_whose_blobs_are_missing_must_be_manifest_blob_unknown(client: 
     for raw in (client.image(layers=[layer]), client.index(client.image(annotations={"not": "there"}))):
         answer = client.push("v1", raw, document.load(raw, "manifest")["mediaType"])
         assert (answer.status_code, codes(answer)) == (404, ["MANIFEST_BLOB_UNKNOWN"])
-    assert client.get("/v2/app/manifests/v1").status_code == 404
+        for reference in ("v1", Digest.of(raw)):
+            assert client.get(f"/v2/app/manifests/{reference}").status_code == 404
 
 
 def test_manifest_with_a_missing_subject_must_be_accepted(client: Client) -> None:
