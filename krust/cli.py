@@ -61,7 +61,6 @@ def _help(ctx: click.Context) -> None:
         **dict.fromkeys(plumbing.NAMES, "plumbing.commands"),
     },
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option("-V", "--version", is_flag=True, help="Print the version.")
 @click.pass_context
@@ -97,6 +96,7 @@ def cargo_main() -> None:
 
 
 def _main(arguments: list[str], name: str) -> None:
+    gc.set_threshold(50_000)  # few commands make as much as that
     gc.enable()
     try:
         settings = Settings.load()

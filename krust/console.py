@@ -3,39 +3,28 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from plumbing.oci.descriptor import Descriptor
     from plumbing.oci.digest import Digest
+    from plumbing.oci.exchange import Progress
 
 _INTERVAL = 5.0
 """Seconds between two lines about a copy, where there is no terminal for a bar."""
 
 
-class _Display(Protocol):
-    def plan(self, blobs: list[Descriptor]) -> None: ...
-
-    def advance(self, blob: Descriptor, count: int) -> None: ...
-
-    def done(self, blob: Descriptor) -> None: ...
-
-    def stop(self) -> None: ...
-
-
-@dataclass(slots=True, kw_only=True)
 class Console:
     """How much is said: quiet says errors alone; verbose 1 adds what is done, 2 every detail."""
 
-    color: bool = True
-    quiet: bool = False
-    verbose: int = 0
-    _display: _Display | None = field(default=None, init=False)
+    def __init__(self, *, color: bool = True, quiet: bool = False, verbose: int = 0) -> None:
+        self.color = color
+        self.quiet = quiet
+        self.verbose = verbose
+        self._display: _Lines | _Bars | None = None
 
     def say(self, text: str) -> None:
         """A line that everybody sees unless quiet."""
@@ -47,7 +36,7 @@ class Console:
         if self.verbose >= level:
             self._write(text)
 
-    def progress(self) -> _Display | None:
+    def progress(self) -> Progress | None:
         """Who is told how far a copy is: bars on a terminal, a line now and then elsewhere, nobody if quiet."""
         self.end()
         if not self.quiet:
@@ -71,6 +60,8 @@ class _Lines:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
+        import threading
+
         self._lock = threading.Lock()
         self._total = self._moved = 0
         self._began = self._last = time.monotonic()
@@ -113,6 +104,8 @@ class _Bars:
             console=Terminal(stderr=True, no_color=not color),
             transient=True,
         )
+        import threading
+
         self._lock = threading.Lock()
         self._tasks: dict[Digest, progress.TaskID] = {}
         self._left: set[Digest] = set()

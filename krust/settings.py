@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from krust.console import Console
-from krust.errors import SettingError
 from plumbing.store.store import FOLDER, nearest
 
 
@@ -44,6 +43,8 @@ class Settings:
     def created(self) -> int:
         """Seconds since 1970-01-01 UTC, for all times in an image. reproducible-builds.org, SOURCE_DATE_EPOCH."""
         text = self.env.get("SOURCE_DATE_EPOCH") or "0"
+        from krust.errors import SettingError
+
         if not text.isascii() or not text.isdigit() or len(text) > 12:
             raise SettingError(
                 f"cannot use SOURCE_DATE_EPOCH '{text}': expected seconds since 1970, such as 1700000000"

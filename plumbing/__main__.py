@@ -12,8 +12,7 @@ group = Commands(
     help="Small commands over an OCI image layout, each of one verb and one noun.",
     sections={f"Commands that {kind}": names for kind, names in TABLE.items()},
     packages=dict.fromkeys(NAMES, "plumbing.commands"),
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 if __name__ == "__main__":
-    leave(run(group, sys.argv[1:], name="python -m plumbing"))
+    leave(run(group, sys.argv[1:] or ["--help"], name="python -m plumbing"))

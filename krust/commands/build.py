@@ -103,7 +103,7 @@ def compiled(settings: Settings, request: Request, platforms: Sequence[Platform]
     if not directory.is_dir():
         what = "not a directory" if directory.exists() else "no such directory"
         raise ProjectError(f"cannot build '{shown(directory)}': {what}; name the one that holds a Cargo.toml")
-    tools = toolchain.find(directory, env=settings.env)
+    tools = toolchain.find(directory, env=settings.env, cache=settings.cache)
     project = metadata.load(tools, directory, env=settings.env, cargo_args=request.cargo_args)
     target = metadata.choose(
         project, directory, package=request.package, binary=request.binary, example=request.example

@@ -23,7 +23,8 @@ class Commands(click.Group):
     def __init__(
         self, *args: Any, sections: Mapping[str, Sequence[str]], packages: Mapping[str, str], **more: Any
     ) -> None:
-        super().__init__(*args, **more)
+        super().__init__(*args, add_help_option=False, **more)
+        self.params.append(_help_option())
         self.sections = sections
         self.packages = packages
 
@@ -36,6 +37,9 @@ class Commands(click.Group):
             return None
         module = importlib.import_module(f"{package}.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
+        if command.add_help_option:
+            command.add_help_option = False
+            command.params.append(_help_option())
         return command
 
     def resolve_command(
@@ -53,7 +57,19 @@ class Commands(click.Group):
         for heading, names in self.sections.items():
             commands = [(name, self.get_command(ctx, name)) for name in names]
             with formatter.section(heading):
-                formatter.write_dl([(name, command.get_short_help_str(72)) for name, command in commands if command])
+                formatter.write_dl([(name, command.get_short_help_str(200)) for name, command in commands if command])
+
+
+def _help_option() -> click.Option:
+    """As click's own, which would look for translations of its help text at every start."""
+
+    def show(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+        if value and not ctx.resilient_parsing:
+            click.echo(ctx.get_help())
+            ctx.exit()
+
+    words = "Show this message, and exit."
+    return click.Option(["-h", "--help"], is_flag=True, is_eager=True, expose_value=False, callback=show, help=words)
 
 
 def run(
@@ -85,8 +101,7 @@ def run(
         sys.stdout.flush()
     except click.UsageError as error:
         where = f"; try '{error.ctx.command_path} --help'" if error.ctx else ""
-        message = error.format_message()
-        return _say(name, f"{message[:1].lower()}{message[1:].rstrip('.')}{where}", USAGE)
+        return _say(name, f"{_reason(error)}{where}", USAGE)
     except (click.Abort, KeyboardInterrupt):
         return _say(name, "interrupted", INTERRUPTED)
     except PlumbingError as error:
@@ -110,6 +125,15 @@ def leave(code: int) -> NoReturn:
         except OSError:
             code = code or FAILED
     os._exit(code)
+
+
+def _reason(error: click.UsageError) -> str:
+    """click's words, in the form of ours."""
+    if isinstance(error, click.NoSuchOption):
+        near = f"; did you mean '{error.possibilities[0]}'" if error.possibilities else ""
+        return f"no such option '{error.option_name}'{near}"
+    message = error.format_message()
+    return f"{message[:1].lower()}{message[1:].rstrip('.')}"
 
 
 def _say(name: str, message: str, code: int) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import click
 
-from plumbing.commands.options import store_option, zero_option
+from plumbing.commands.options import printable, store_option, zero_option
 from plumbing.errors import Malformed
 from plumbing.layer.capability import capabilities_text
 from plumbing.layer.codec import codec_of, decompressed
@@ -39,7 +40,8 @@ def command(name: str, as_json: bool, zero: bool, store: Store) -> None:
     """List the paths in the layer NAME: type and mode, uid:gid, size in bytes, path; as 'tar -tv' does."""
     end = "\0" if zero else "\n"
     for member in ls_layer(find(name, store)):
-        click.echo(f"{_json(member) if as_json else _line(member, zero=zero)}{end}", nl=False)
+        line = _json(member) if as_json else _line(member, zero=zero)
+        click.echo(os.fsencode(f"{line}{end}"), nl=False)
 
 
 _LETTERS = {"file": "-", "directory": "d", "symlink": "l", "hardlink": "h", "character": "c", "block": "b", "fifo": "p"}
@@ -47,7 +49,7 @@ _LETTERS = {"file": "-", "directory": "d", "symlink": "l", "hardlink": "h", "cha
 
 def _line(member: Member, *, zero: bool) -> str:
     path, target = (
-        (member.path, member.target) if zero else (_shown(member.path), member.target and _shown(member.target))
+        (member.path, member.target) if zero else (printable(member.path), member.target and printable(member.target))
     )
     mode = f"{_LETTERS[member.kind]}{member.mode:04o}"
     arrow = f" -> {target}" if target is not None else ""
@@ -57,7 +59,7 @@ def _line(member: Member, *, zero: bool) -> str:
 
 def _json(member: Member) -> str:
     value = {
-        "path": _shown(member.path),
+        "path": _text(member.path),
         "kind": member.kind,
         "mode": f"{member.mode:04o}",
         "uid": member.uid,
@@ -66,12 +68,12 @@ def _json(member: Member) -> str:
         "mtime": member.mtime,
     }
     if member.target is not None:
-        value["target"] = _shown(member.target)
+        value["target"] = _text(member.target)
     if member.capability is not None:
         value["capability"] = capabilities_text(member.capability)
     return document.dump(value).decode()
 
 
-def _shown(path: str) -> str:
-    """Fit for a terminal and for JSON: control characters and what is not UTF-8 escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
+def _text(path: str) -> str:
+    """Fit for JSON, which holds any text: what is not UTF-8 escaped."""
+    return os.fsencode(path).decode(errors="backslashreplace")

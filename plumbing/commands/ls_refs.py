@@ -6,8 +6,7 @@ from fnmatch import fnmatchcase
 
 import click
 
-from plumbing.commands.options import store_option, zero_option
-from plumbing.oci import document
+from plumbing.commands.options import printable, store_option, zero_option
 from plumbing.store import Store
 from plumbing.store.store import Ref
 
@@ -27,5 +26,6 @@ def command(pattern: str, as_json: bool, zero: bool, store: Store) -> None:
     """List the refs whose names fit the glob PATTERN: digest, tab, name."""
     end = "\0" if zero else "\n"
     for ref in ls_refs(Store.open(store.path), pattern):
-        line = document.dump(ref.descriptor.to_json()).decode() if as_json else f"{ref.descriptor.digest}\t{ref.name}"
-        click.echo(f"{line}{end}", nl=False)
+        name = ref.name or ""
+        line = f"{ref.descriptor.digest}\t{name if zero else printable(name)}"
+        click.echo(f"{ref.descriptor if as_json else line}{end}", nl=False)

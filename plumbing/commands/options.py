@@ -155,6 +155,14 @@ def records(stream: BinaryIO, *, zero: bool) -> Iterator[str]:
 
 def _text(record: bytes) -> str:
     try:
-        return record.decode()
+        text = record.decode()
     except UnicodeDecodeError:
         raise Malformed("record", record, expected="UTF-8") from None
+    if "\0" in text:
+        raise Malformed("record", text, expected="no zero byte, but with -z at its end")
+    return text
+
+
+def printable(text: str) -> str:
+    """`text` fit for a terminal, and for a line: what could be a control character, or is not UTF-8, escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

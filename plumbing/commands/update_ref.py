@@ -31,7 +31,7 @@ def update_refs(store: Store, changes: dict[str, tuple[Descriptor, Expected]]) -
     store.update_refs(changes)
 
 
-def parse_expected(text: str | None) -> Expected:
+def parse_expected(text: str | None = None) -> Expected:
     """A digest; nothing, for a name that must not be there; None, for whatever is there."""
     if text is None:
         return ANY
@@ -61,13 +61,12 @@ def command(name: str | None, new: str | None, old: str | None, batch: str | Non
     lines.extend(_batch(batch, zero=zero) if batch is not None else ())
     if not lines or not all(2 <= len(line) <= 3 for line in lines):
         raise click.UsageError("nothing to do: expected NAME NEW [OLD] or --batch FILE")
-    update_refs(
-        store,
-        {
-            full_name(line[0]): (find(line[1], store).descriptor, parse_expected(line[2] if len(line) == 3 else None))
-            for line in lines
-        },
-    )
+    changes: dict[str, tuple[Descriptor, Expected]] = {}
+    for ref, target, *before in lines:
+        if full_name(ref) in changes:
+            raise Malformed("batch", ref, expected="each name once")
+        changes[full_name(ref)] = (find(target, store).descriptor, parse_expected(*before))
+    update_refs(store, changes)
 
 
 def _batch(file: str, *, zero: bool) -> Iterator[list[str]]:

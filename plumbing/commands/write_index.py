@@ -22,6 +22,8 @@ def write_index(
 ) -> Descriptor:
     """Store an index of `manifests`, in the order given, each with the platform that its config names.
 
+    What refs say of them is left out: the same manifests give the same bytes.
+
     Raises NotFound, or Malformed for what is no manifest; nothing has been written then.
     """
     index = Index.of([_entry(store, manifest) for manifest in manifests], annotations=annotations)
@@ -32,10 +34,10 @@ def _entry(store: Store, descriptor: Descriptor) -> Descriptor:
     if not is_node(descriptor.media_type):
         raise Malformed("manifest", descriptor.digest, expected="a manifest or an index")
     node = store.manifest(descriptor)
-    platform = descriptor.platform
+    platform = None
     if isinstance(node, Manifest) and node.artifact_type is None:
         platform = Config.parse(store.read(node.config)).platform
-    return replace(descriptor, platform=platform, annotations={})
+    return replace(descriptor.bare, platform=platform, artifact_type=node.artifact_type)
 
 
 @click.command("write-index")

@@ -27,7 +27,7 @@ def write_manifest(
     annotations: Mapping[str, str] | None = None,
     subject: Descriptor | None = None,
 ) -> Descriptor:
-    """Store the manifest of `config` and `layers`, in order, on top of those of `base`.
+    """Store the manifest of `config` and `layers`, in order, on top of those of `base`. The same give the same bytes.
 
     base    an image for the config's platform; docker's media types become OCI's, the bytes of its layers stay
     raises  NotFound for what is not stored; Malformed where the config speaks of another number of layers
@@ -38,7 +38,10 @@ def write_manifest(
     below: tuple[Descriptor, ...] = ()
     if base is not None:
         below = manifest_of(base.store, base.descriptor, parsed.platform).layers
-    together = [_plain(layer) for layer in (*below, *layers)]
+    together = [
+        replace(layer, media_type=mediatype.as_oci(layer.media_type))
+        for layer in (*below, *(layer.bare for layer in layers))
+    ]
     if len(together) != len(parsed.diff_ids):
         raise Malformed(
             "manifest",
@@ -49,13 +52,12 @@ def write_manifest(
         if not store.has(layer):
             raise NotFound.blob(layer.digest, store.path)
     manifest = Manifest.of(
-        replace(config, media_type=mediatype.CONFIG), together, annotations=annotations, subject=subject
+        replace(config.bare, media_type=mediatype.CONFIG),
+        together,
+        annotations=annotations,
+        subject=subject.bare if subject is not None else None,
     )
     return store.put(manifest.raw, manifest.media_type)
-
-
-def _plain(layer: Descriptor) -> Descriptor:
-    return replace(layer, media_type=mediatype.as_oci(layer.media_type))
 
 
 @click.command("write-manifest")

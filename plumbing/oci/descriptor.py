@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -59,6 +58,11 @@ class Descriptor:
             descriptor._check_data(fields)
         return descriptor
 
+    @property
+    def bare(self) -> Descriptor:
+        """Type, digest and size alone: what the blob is, without what a ref or an index says of it."""
+        return Descriptor(media_type=self.media_type, digest=self.digest, size=self.size)
+
     def to_json(self) -> dict[str, Any]:
         """As a JSON object, keys in the specification's order, nothing null."""
         value: dict[str, Any] = {"mediaType": self.media_type, "digest": str(self.digest), "size": self.size}
@@ -72,6 +76,8 @@ class Descriptor:
 
     def _check_data(self, fields: Fields) -> None:
         try:
+            from base64 import b64decode  # here: hardly any descriptor has data
+
             data = b64decode(fields.text("data"), validate=True)
         except ValueError:
             fields.wrong("data", "base64")

@@ -11,7 +11,7 @@ from plumbing.errors import Malformed
 from plumbing.oci.document import Fields
 
 _FORM = "os/architecture[/variant]"
-_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_PART = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 _KNOWN = ("architecture", "os", "variant")
 _IMPLIED = {("arm64", "v8"): None, ("amd64", "v1"): None, ("arm", None): "v7"}
 
@@ -27,7 +27,7 @@ class Platform:
 
     def __post_init__(self) -> None:
         parts = (self.os, self.architecture, *([] if self.variant is None else [self.variant]))
-        if not all(_PART.fullmatch(part) for part in parts):
+        if not all(re.fullmatch(_PART, part) for part in parts):
             raise Malformed("platform", "/".join(parts), expected=_FORM)
 
     @classmethod

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -138,6 +137,8 @@ class BlobWriter:
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
+        import tempfile  # here: it costs more than most commands that only read
+
         descriptor, name = tempfile.mkstemp(dir=blobs.staging)
         lock.hold(descriptor)
         self._file = open(descriptor, "wb", buffering=0)  # noqa: SIM115  (closed by __exit__)

@@ -11,8 +11,6 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-import xattr
-
 DIFF_ID = "user.krust.diff-id"
 """Of a layer: the digest of its uncompressed tar."""
 
@@ -26,6 +24,8 @@ def note(file: int | Path, name: str, value: str) -> None:
     A blob's mode is 0444, and whoever is not root may set no attribute on such a file, though it is theirs: it gets its
     owner's write bit for that moment.
     """
+    import xattr
+
     with suppress(OSError):
         try:
             xattr.setxattr(file if isinstance(file, int) else str(file), name, value.encode())
@@ -39,6 +39,8 @@ def note(file: int | Path, name: str, value: str) -> None:
 
 
 def noted(file: int | Path, name: str) -> str | None:
+    import xattr
+
     try:
         raw: bytes = xattr.getxattr(file if isinstance(file, int) else str(file), name)
     except OSError:

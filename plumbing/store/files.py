@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,6 +54,8 @@ def sync_folder(path: Path) -> None:
 
 def replace(path: Path, raw: bytes, *, staging: Path) -> None:
     """Give `path` the content `raw`, whole or not at all. `staging` is a folder on the same file system."""
+    import tempfile  # here: it costs more than most commands that only read
+
     descriptor, name = tempfile.mkstemp(dir=staging)
     try:
         with open(descriptor, "wb") as file:

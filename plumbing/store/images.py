@@ -5,15 +5,19 @@ They are read from a store, or from a repository in a registry: any Source.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from plumbing.errors import Malformed, NotFound
 from plumbing.oci import mediatype
-from plumbing.oci.config import Config
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.exchange import Source
 from plumbing.oci.index import Index, is_node
 from plumbing.oci.manifest import Manifest
 from plumbing.oci.platform import Platform
 from plumbing.store.walk import DEEPEST, parse
+
+if TYPE_CHECKING:
+    from plumbing.oci.config import Config
 
 
 def node_of(source: Source, descriptor: Descriptor) -> Manifest | Index:
@@ -44,7 +48,7 @@ def choose(source: Source, root: Descriptor, platform: Platform | None = None, *
     """
     node = node_of(source, root)
     if isinstance(node, Manifest):
-        if platform is not None and not platform.runs(config := Config.parse(source.read(node.config)).platform):
+        if platform is not None and not platform.runs(config := _config(source, node.config).platform):
             raise NotFound(f"cannot find platform '{platform}' in '{root.digest}': it is for {config}")
         return root
     if depth == 0:
@@ -56,7 +60,7 @@ def platforms(source: Source, root: Descriptor) -> list[Platform]:
     """Those that an image has, in its order; of a manifest, the one that its config names."""
     node = node_of(source, root)
     if isinstance(node, Manifest):
-        return [Config.parse(source.read(node.config)).platform]
+        return [_config(source, node.config).platform]
     return [entry.platform for entry in _images(node) if entry.platform is not None]
 
 
@@ -71,8 +75,8 @@ def manifest_of(source: Source, descriptor: Descriptor, platform: Platform | Non
 def config_of(source: Source, descriptor: Descriptor, platform: Platform | None = None) -> Config:
     """The config of an image, or the config that `descriptor` itself is."""
     if descriptor.media_type in mediatype.CONFIGS:
-        return Config.parse(source.read(descriptor))
-    return Config.parse(source.read(manifest_of(source, descriptor, platform).config))
+        return _config(source, descriptor)
+    return _config(source, manifest_of(source, descriptor, platform).config)
 
 
 def _images(index: Index) -> list[Descriptor]:
@@ -96,3 +100,9 @@ def _is_attestation(entry: Descriptor) -> bool:
     return entry.annotations.get("vnd.docker.reference.type") == "attestation-manifest" or (
         entry.platform is not None and entry.platform.os == "unknown"
     )
+
+
+def _config(source: Source, descriptor: Descriptor) -> Config:
+    from plumbing.oci.config import Config  # here: most that is asked of images needs none
+
+    return Config.parse(source.read(descriptor))

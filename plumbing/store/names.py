@@ -9,12 +9,10 @@ from pathlib import Path
 from plumbing.errors import Ambiguous, Malformed, NotFound
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
-from plumbing.oci.reference import Reference
 from plumbing.store.store import Store
 
 DEFAULT_TAG = "latest"
-_SHORTEST = 7
-_ABBREVIATION = re.compile(r"(?:sha256:)?([0-9a-f]{7,64})")
+_ABBREVIATION = r"(?:sha256:)?([0-9a-f]{7,64})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ def find_in(text: str, store: Store) -> Found:
     for name in (text, f"{text}:{DEFAULT_TAG}"):
         if (descriptor := store.refs.get(name)) is not None:
             return Found(store, descriptor, name)
-    if (abbreviation := _ABBREVIATION.fullmatch(text)) is not None:
+    if (abbreviation := re.fullmatch(_ABBREVIATION, text)) is not None:
         return Found(store, _describe(store, _expand(abbreviation[1], text, store)))
     return _reference(text, store)
 
@@ -101,6 +99,8 @@ def _describe(store: Store, digest: Digest) -> Descriptor:
 
 def _reference(text: str, store: Store) -> Found:
     """host/repository@digest by its digest, host/repository:tag as a ref of what was fetched."""
+    from plumbing.oci.reference import Reference  # here: it is the last thing that a name may be
+
     try:
         reference = Reference.parse(text)
     except Malformed:

@@ -20,12 +20,12 @@ from plumbing.store import files, lock
 
 ANNOTATION = "org.opencontainers.image.ref.name"
 NAME = "index.json"
-_LIMIT = (
-    1 << 30
-)  # a layout of 10^5 refs has an index of tens of megabytes: the limit of 4 MiB is for what a registry takes
+_LIMIT = 1 << 30
+"""Bytes of an index.json: with 10^5 refs it has tens of megabytes. The limit of 4 MiB is for what a registry takes."""
+
 # wider than the specification's grammar, which has no room for every legal reference: [::1]:5000/a__b:v1_
 _PART = r"[A-Za-z0-9\[][A-Za-z0-9\[\]._:@+-]*"
-_FORM = re.compile(rf"{_PART}(?:/{_PART})*")
+_FORM = rf"{_PART}(?:/{_PART})*"  # compiled when a name is checked: most runs write none
 _LONGEST = 512
 
 
@@ -154,7 +154,7 @@ def initial() -> bytes:
 
 def check_name(name: str) -> str:
     """`name` itself. Raises Malformed unless a layout may hold it. image-spec 1.1, annotations.md, "ref.name"."""
-    if not _FORM.fullmatch(name) or len(name) > _LONGEST:
+    if not re.fullmatch(_FORM, name) or len(name) > _LONGEST:
         raise Malformed("ref", name, expected="parts of letters, digits and '-._:@+[]', joined by '/'")
     return name
 

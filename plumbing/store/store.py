@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from plumbing.errors import DigestMismatch, Malformed, NotFound, StoreError
 from plumbing.oci import document, mediatype
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import ALGORITHMS, Digest
-from plumbing.oci.exchange import Source
 from plumbing.oci.index import Index, sniff
 from plumbing.oci.manifest import Manifest
-from plumbing.store import facts, files, hints, lock, refs
+from plumbing.store import facts, files, lock, refs
 from plumbing.store.blobs import BlobReader, Blobs, BlobWriter, freshen
 from plumbing.store.refs import ANY, Expected, Ref, Refs
 from plumbing.store.walk import Seen, parse, walk
+
+if TYPE_CHECKING:
+    from plumbing.oci.exchange import Source
 
 _CHUNK = 1 << 20
 
@@ -95,6 +96,10 @@ class Store:
 
     def strip(self) -> None:
         """Leave the layout alone, as the specification has it: without what only a store that is written to needs."""
+        import shutil
+
+        from plumbing.store import hints
+
         for name in (".gitignore", lock.NAME):
             (self.path / name).unlink(missing_ok=True)
         for folder in ("tmp", hints.FOLDER):
@@ -230,13 +235,20 @@ class Store:
 
     def may_have(self, kind: str) -> bool:
         """Whether a hint of `kind` was left: cheap, and no promise."""
+        from plumbing.store import hints  # here, as below: who only reads needs none
+
         return hints.any_of(self.blobs, kind)
 
     def hint(self, kind: str, key: str) -> Digest | None:
         """The blob for which a hint was left under `kind` and `key`; see hints.py."""
+        from plumbing.store import hints
+
         return hints.follow(self.blobs, kind, key)
 
     def leave_hint(self, kind: str, key: str, digest: Digest) -> None:
+        """Remember that `digest` is what `kind` and `key` say."""
+        from plumbing.store import hints
+
         hints.leave(self.blobs, kind, key, digest)
 
     def note_diff_id(self, digest: Digest, diff_id: Digest) -> None:
