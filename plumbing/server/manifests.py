@@ -11,7 +11,7 @@ from plumbing.errors import DigestMismatch, Malformed, NotFound, RefConflict, sh
 from plumbing.oci import document
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
-from plumbing.oci.index import parse_node, sniff
+from plumbing.oci.index import is_node, parse_node, sniff
 from plumbing.oci.reference import check_tag
 from plumbing.server import names
 from plumbing.server.refusal import Refusal, digest_invalid, manifest_blob_unknown, manifest_invalid, manifest_unknown
@@ -56,7 +56,7 @@ def _find(registry: Registry, repository: str, reference: str | Digest) -> tuple
     try:
         if isinstance(reference, str):
             tag = names.find(store, repository, reference)
-            if tag is None:
+            if tag is None or not is_node(tag.descriptor.media_type):
                 raise manifest_unknown(f"cannot find '{shown(f'{repository}:{reference}')}': no such tag")
             return tag.descriptor, store.read(tag.descriptor)
         if (repository, reference) in registry.deleted:

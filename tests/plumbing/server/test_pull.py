@@ -181,6 +181,11 @@ def test_what_was_built_is_read_by_its_name(client: Client) -> None:
     assert client.get("/v2/hello-krust/manifests/latest").headers["Docker-Content-Digest"] == str(descriptor.digest)
 
 
+def test_a_ref_to_something_else_than_an_image_is_no_tag(client: Client) -> None:
+    client.store.update_ref("layers:v1", client.store.put(BLOB, mediatype.LAYER))
+    assert client.get("/v2/layers/manifests/v1").status_code == 404
+
+
 def test_what_was_fetched_is_read_with_its_host_and_without(client: Client) -> None:
     client.store.update_ref("docker.io/library/alpine:3", client.store.put(client.image(), mediatype.MANIFEST))
     client.store.update_ref("localhost:5000/hello:v1", client.store.put(client.image(), mediatype.MANIFEST))
