@@ -28,4 +28,4 @@ def command(pattern: str, as_json: bool, zero: bool, store: Store) -> None:
     for ref in ls_refs(Store.open(store.path), pattern):
         name = ref.name or ""
         line = f"{ref.descriptor.digest}\t{name if zero else printable(name)}"
-        click.echo(f"{ref.descriptor if as_json else line}{end}", nl=False)
+        click.echo(f"{ref.descriptor if as_json else line}{end}".encode(), nl=False)  # bytes: echo would edit text
