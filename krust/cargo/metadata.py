@@ -32,7 +32,7 @@ class Executable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """A member of the workspace. `metadata` is its Cargo.toml's table package.metadata."""
+    """A member of the workspace. `metadata` is its Cargo.toml's table package.metadata, `license` is SPDX's."""
 
     id: str
     name: str
@@ -40,6 +40,11 @@ class Package:
     manifest_path: Path
     executables: tuple[Executable, ...] = ()
     default_run: str | None = None
+    description: str | None = None
+    license: str | None = None
+    repository: str | None = None
+    homepage: str | None = None
+    documentation: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
@@ -211,6 +216,11 @@ def _package(fields: Fields) -> Package:
         manifest_path=Path(fields.text("manifest_path")),
         executables=tuple(_executables(fields)),
         default_run=fields.optional_text("default_run"),
+        description=fields.optional_text("description"),
+        license=fields.optional_text("license"),
+        repository=fields.optional_text("repository"),
+        homepage=fields.optional_text("homepage"),
+        documentation=fields.optional_text("documentation"),
         metadata=_table(fields),
     )
 

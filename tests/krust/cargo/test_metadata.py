@@ -102,6 +102,22 @@ def test_a_project_is_what_cargo_says(write: Write, tools, env, monkeypatch: pyt
     assert one.metadata == {"krust": {"args": ["--help"]}}
 
 
+def test_a_package_says_what_it_is(write: Write, tools, env) -> None:
+    said = {
+        "description": "Says hello.",
+        "license": "MIT OR Apache-2.0",
+        "repository": "https://example.com/hello.git",
+        "homepage": "https://example.com",
+        "documentation": "https://docs.example.com",
+    }
+    fields = "".join(f'{name} = "{text}"\n' for name, text in said.items())
+    folder = write({"Cargo.toml": manifest("hello", fields), "src/main.rs": _MAIN})
+    [package] = metadata.load(tools, folder, env=env).packages
+    assert {name: getattr(package, name) for name in said} == said
+    [package] = metadata.load(tools, write({"Cargo.toml": manifest("hello")}), env=env).packages
+    assert [getattr(package, name) for name in said] == [None] * 5
+
+
 def test_cargos_configuration_counts(write: Write, tools, env) -> None:
     root = write(_WORKSPACE)
     arguments = ["--features=x", "--config", f"build.target-dir='{root}/there'", "-Zunused", "--bins"]
