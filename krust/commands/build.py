@@ -187,7 +187,7 @@ def write_trace(path: Path, script: str) -> None:
 @click.option(
     "--image",
     metavar="HOST/NAME[:TAG]",
-    type=Parsed(Reference, "REFERENCE"),
+    type=Parsed(Reference.parse, "REFERENCE"),
     help="Where this image is pushed, in the place of --repo and --name.",
 )
 @click.option("--no-tag", is_flag=True, help="Push by digest alone.")

@@ -15,7 +15,7 @@ from plumbing.store.images import config_of
 
 @click.command("cat-config")
 @click.argument("name")
-@click.option("--platform", type=Parsed(Platform, "PLATFORM"), help="Which entry, where NAME is an index.")
+@click.option("--platform", type=Parsed(Platform.parse, "PLATFORM"), help="Which entry, where NAME is an index.")
 @store_option
 @network_options
 def command(name: str, platform: Platform | None, store: Store, network: Network) -> None:

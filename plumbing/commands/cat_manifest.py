@@ -15,7 +15,9 @@ from plumbing.store.images import manifest_of, node_of
 
 @click.command("cat-manifest")
 @click.argument("name")
-@click.option("--platform", type=Parsed(Platform, "PLATFORM"), help="The manifest for it, where NAME is an index.")
+@click.option(
+    "--platform", type=Parsed(Platform.parse, "PLATFORM"), help="The manifest for it, where NAME is an index."
+)
 @store_option
 @network_options
 def command(name: str, platform: Platform | None, store: Store, network: Network) -> None:

@@ -52,7 +52,9 @@ def copy(
 @click.command("copy")
 @click.argument("src")
 @click.argument("dst")
-@click.option("--platform", type=Parsed(Platform, "PLATFORM"), help="Of an index, the image for this platform alone.")
+@click.option(
+    "--platform", type=Parsed(Platform.parse, "PLATFORM"), help="Of an index, the image for this platform alone."
+)
 @jobs_option
 @json_option
 @store_option

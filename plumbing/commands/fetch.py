@@ -39,7 +39,9 @@ def ref_name(reference: Reference, platform: Platform | None = None) -> str:
 
 @click.command("fetch")
 @click.argument("reference")
-@click.option("--platform", type=Parsed(Platform, "PLATFORM"), help="Of an index, the image for this platform alone.")
+@click.option(
+    "--platform", type=Parsed(Platform.parse, "PLATFORM"), help="Of an index, the image for this platform alone."
+)
 @jobs_option
 @json_option
 @store_option

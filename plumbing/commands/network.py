@@ -24,6 +24,16 @@ if TYPE_CHECKING:
     from plumbing.registry.credentials import Credentials
     from plumbing.store import Store
 
+    class Voice(Protocol):
+        """Who tells people how it goes: krust's console, or nobody."""
+
+        def say(self, text: str) -> None: ...
+
+        def detail(self, text: str, level: int = 1) -> None: ...
+
+        def progress(self) -> Progress | None: ...
+
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 REMOTE = "docker://"
@@ -46,16 +56,6 @@ _VARIABLES = (
     "no_proxy",
 )
 _META = "plumbing.environment"
-
-
-class Voice(Protocol):
-    """Who tells people how it goes: krust's console, or nobody."""
-
-    def say(self, text: str) -> None: ...
-
-    def detail(self, text: str, level: int = 1) -> None: ...
-
-    def progress(self) -> Progress | None: ...
 
 
 class _Plain:
@@ -148,7 +148,7 @@ def network_options(function: F) -> F:
         click.option("--plain-http", metavar="HOST", multiple=True, expose_value=False, is_eager=True,
                      envvar="KRUST_PLAIN_HTTP", show_envvar=True, callback=_keep,
                      help="Speak http to HOST, not https; repeatable. Loopback hosts need no leave."),
-        click.option("--ca", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+        click.option("--ca", metavar="FILE",
                      expose_value=False, is_eager=True, envvar="KRUST_CA", show_envvar=True, callback=_keep,
                      help="Trust the certificate authorities in FILE too (PEM)."),
         click.option("--tls-verify", type=(click.Choice(["false", "true"]), str), metavar="false HOST", multiple=True,
@@ -198,7 +198,7 @@ def _network(ctx: click.Context, param: click.Parameter, value: object) -> Netwo
         voice(ctx),
         plain_http=frozenset(kept["plain_http"]),
         insecure=frozenset(host for verify, host in kept["tls_verify"] if verify == "false"),
-        ca=kept["ca"],
+        ca=Path(kept["ca"]) if kept["ca"] else None,
     )
     ctx.call_on_close(network.close)
     return network

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import click
 
@@ -15,25 +15,20 @@ from plumbing.store.files import reason
 from plumbing.store.store import FOLDER, Store, nearest
 
 F = TypeVar("F", bound=Callable[..., Any])
-Value = TypeVar("Value", covariant=True)
-
-
-class Parsable(Protocol[Value]):
-    def parse(self, text: str, /) -> Value: ...
 
 
 class Parsed(click.ParamType[Any]):
-    """A value of `noun`, made by its `parse`: Digest, Platform, Reference."""
+    """What `parse` makes of the text, or for which it raises Malformed: Platform.parse, Reference.parse."""
 
-    def __init__(self, noun: Parsable[object], name: str) -> None:
-        self.noun = noun
+    def __init__(self, parse: Callable[[str], object], name: str) -> None:
+        self.parse = parse
         self.name = name
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not isinstance(value, str):
             return value
         try:
-            return self.noun.parse(value)
+            return self.parse(value)
         except Malformed as error:
             self.fail(str(error), param, ctx)
 

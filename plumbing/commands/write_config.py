@@ -58,7 +58,9 @@ def diff_id(store: Store, digest: Digest) -> Digest:
 
 
 @click.command("write-config")
-@click.option("--platform", type=Parsed(Platform, "PLATFORM"), required=True, help="Such as linux/amd64, linux/arm/v7.")
+@click.option(
+    "--platform", type=Parsed(Platform.parse, "PLATFORM"), required=True, help="Such as linux/amd64, linux/arm/v7."
+)
 @click.option("--layer", "layers", metavar="LAYER", multiple=True, help="A layer, the lowest first; repeatable.")
 @click.option("--base", metavar="IMAGE", help="An image whose config and layers this one is built on.")
 @click.option(

@@ -17,7 +17,7 @@ ALGORITHMS = tuple(_LENGTHS)
 FORM = "sha256: and 64, or sha512: and 128, lower-case hex digits"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Digest:
     """An algorithm and a hash in hex; always one that may be part of a path or URL."""
 

@@ -113,7 +113,7 @@ def _referrers(store: Store, subject: Digest) -> list[Descriptor]:
         bare = Descriptor(media_type=descriptor.media_type, digest=descriptor.digest, size=descriptor.size)
         artifact_type = node.artifact_type or (node.config.media_type if isinstance(node, Manifest) else None)
         found[bare.digest] = replace(bare, artifact_type=artifact_type, annotations=node.annotations)
-    return [found[digest] for digest in sorted(found)]
+    return [found[digest] for digest in sorted(found, key=str)]
 
 
 def _candidates(store: Store, subject: Digest) -> Iterator[Descriptor]:

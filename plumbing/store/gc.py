@@ -61,7 +61,7 @@ def _subject(store: Store, descriptor: Descriptor) -> Descriptor | None:
 
 
 def _sweep(store: Store, needed: set[Digest], before: float, *, dry_run: bool) -> Iterator[Garbage]:
-    for digest in sorted(set(store.blobs) - needed):
+    for digest in sorted(set(store.blobs) - needed, key=str):
         path = store.blobs.path(digest)
         with failing_as("delete", path), suppress(FileNotFoundError):
             status = os.stat(path, follow_symlinks=False)

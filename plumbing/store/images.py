@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from plumbing.errors import Malformed, NotFound
 from plumbing.oci import mediatype
 from plumbing.oci.descriptor import Descriptor
-from plumbing.oci.exchange import Source
 from plumbing.oci.index import Index, is_node
 from plumbing.oci.manifest import Manifest
 from plumbing.oci.platform import Platform
@@ -18,6 +17,7 @@ from plumbing.store.walk import DEEPEST, parse
 
 if TYPE_CHECKING:
     from plumbing.oci.config import Config
+    from plumbing.oci.exchange import Source
 
 
 def node_of(source: Source, descriptor: Descriptor) -> Manifest | Index:

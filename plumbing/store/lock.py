@@ -32,11 +32,15 @@ def exclusive(store: Path) -> Iterator[None]:
 
 def hold(descriptor: int) -> None:
     """Show that whoever writes to the open file lives, until it is closed. Raises OSError."""
+    import fcntl
+
     fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def is_held(path: Path) -> bool:
     """Whether somebody holds the file. Raises OSError, or StoreError for anything but a regular file."""
+    import fcntl
+
     with open_regular(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -69,7 +69,7 @@ def _only_root(text: str, store: Store) -> Found:
     if not roots:
         raise NotFound(f"cannot choose from '{text}': the layout has no refs; write one with 'krust update-ref'")
     candidates = [f"{text}:{ref.name}" if ref.name else f"{text}@{ref.descriptor.digest}" for ref in roots.values()]
-    raise Ambiguous(text, candidates, then="name one")
+    raise Ambiguous(text, sorted(map(str, candidates)), then="name one")
 
 
 def _digest(text: str) -> Digest | None:
@@ -80,13 +80,11 @@ def _digest(text: str) -> Digest | None:
 
 
 def _expand(start: str, text: str, store: Store) -> Digest:
-    candidates = sorted(
-        digest for digest in store.blobs if digest.hex.startswith(start) and digest.algorithm == "sha256"
-    )
+    candidates = [digest for digest in store.blobs if digest.hex.startswith(start) and digest.algorithm == "sha256"]
     if not candidates:
         raise NotFound.name(text, store.path)
     if len(candidates) > 1:
-        raise Ambiguous(text, candidates, then="write more of its digits")
+        raise Ambiguous(text, sorted(map(str, candidates)), then="write more of its digits")
     return candidates[0]
 
 
