@@ -83,7 +83,8 @@ class Manifests:
             return said == digest or (said is None and reference == digest)
         if answer.status in (403, 404):
             return False
-        answer = self._send("GET", reference, doing)  # HEAD is unknown there (405), or its error says nothing
+        if answer.status in (400, 405):  # HEAD is not known there, or what is wrong stands in a body that it has not
+            answer = self._send("GET", reference, doing)
         if answer.status in (403, 404):
             return False
         if answer.status != 200:

@@ -134,7 +134,8 @@ class Upload:
             self._put(url, Part(self._source, self._blob, 0, self._blob.size))
             return
         if self._blob.size:  # ECR answers 500 to a PATCH without bytes
-            url = self._patch_chunks(url) if self._client.settings.chunk and not self._in_one else self._patch(url)
+            size = self._chunk_size()
+            url = self._patch(url) if self._in_one or self._blob.size <= size else self._patch_chunks(url, size)
         self._put(url, None)
 
     # POST
@@ -218,10 +219,14 @@ class Upload:
             raise _Again(answer=answer, once="PATCH")
         self._refused(url, answer)
 
-    def _patch_chunks(self, url: str) -> str:
+    def _chunk_size(self) -> int:
+        """Bytes of a request; all of the blob where nobody asked for chunks."""
+        chunk = self._client.settings.chunk
+        return self._blob.size if chunk is None else max(self._smallest, chunk)
+
+    def _patch_chunks(self, url: str, size: int) -> str:
         """Send the blob in pieces, for a proxy that limits a body; where to go on. distribution-spec 1.1."""
-        size = max(self._smallest, self._client.settings.chunk or 0)
-        self._in_parts = self._blob.size > size
+        self._in_parts = True
         for start in range(0, self._blob.size, size):
             request = self._part(url, start, min(start + size, self._blob.size), ranged=True)
             try:
@@ -229,7 +234,7 @@ class Upload:
             except Lost as lost:
                 raise _Again(lost=lost) from lost
             with answer:
-                if answer.status in (400, 405, 416) and not self._in_one:
+                if answer.status in (400, 405, 416):
                     self._in_one = True
                     self._delete(url)
                     raise _Again(answer=answer, once="chunks")
