@@ -24,6 +24,7 @@ from plumbing.store.files import reason
 from plumbing.store.store import ANY, blob_digest, is_index
 
 _DOCKER = "manifest.json"
+_EXPECTED = "a tar of a layout, or what 'docker save' writes"
 _CHUNK = 1 << 20
 _LINKS = 16
 
@@ -45,12 +46,14 @@ def read_archive(path: Path, folder: Path) -> Store:
             index, files, links = _unpack(store, stream)
     except OSError as error:
         raise SourceError(f"cannot read '{path}': {reason(error)}") from error
+    except Malformed as error:
+        raise Malformed("archive", path, expected=_EXPECTED) from error
     if index is not None:
         store.adopt(index)
     elif _DOCKER in files:
         _docker(store, files, links)
     else:
-        raise Malformed("archive", path, expected="a layout, or what 'docker save' writes")
+        raise Malformed("archive", path, expected=_EXPECTED)
     return store
 
 

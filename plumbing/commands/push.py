@@ -12,7 +12,7 @@ import click
 from plumbing.archive import is_archive, read_archive
 from plumbing.commands.network import Network, jobs_option, network_options
 from plumbing.commands.options import Checked, store_option
-from plumbing.errors import Ambiguous, NotFound
+from plumbing.errors import Ambiguous, NotFound, StoreError
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
 from plumbing.oci.exchange import Source
@@ -118,15 +118,21 @@ def command(
 
     SRC is a name in the store, a layout's folder with :ref or @digest, or a .tar archive of a layout or of docker.
     """
-    if no_tag and (tags or all_tags):
-        raise click.UsageError("--no-tag goes with neither --tag nor --all-tags")
+    references = [Reference.parse(target) for target in targets]
+    tagged = next((str(reference) for reference in references if reference.tag), None)
+    if no_tag and (tags or all_tags or tagged):
+        raise click.UsageError(f"--no-tag goes with no tag: not {tagged or '--tag or --all-tags'}")
+    if all_tags and (tags or tagged):
+        raise click.UsageError(f"--all-tags keeps the tags of SRC: not {tagged or '--tag'}")
+    if image_refs is not None and not image_refs.parent.is_dir():
+        raise StoreError(f"cannot write '{image_refs}': no such folder '{image_refs.parent}'; make it first")
     with tempfile.TemporaryDirectory(prefix="krust-") as folder:
         if is_archive(Path(src)):
             store = read_archive(Path(src), Path(folder))
             src = str(store.path)
         printed: dict[str, None] = {}
         for image in images(store, src, every=all_tags):
-            for target, own in _targets(image, targets, repo, src):
+            for target, own in _targets(image, references, repo, src):
                 wanted = () if no_tag else (own, *tags) if own else tags
                 reference = push(network, image.source, image.root, target, tuple(dict.fromkeys(wanted)), jobs=jobs)
                 if str(reference) not in printed:
@@ -137,12 +143,13 @@ def command(
             image_refs.write_text("".join(f"{line}\n" for line in printed))
 
 
-def _targets(image: Image, targets: Sequence[str], repo: str | None, src: str) -> list[tuple[Reference, str | None]]:
+def _targets(
+    image: Image, references: Sequence[Reference], repo: str | None, src: str
+) -> list[tuple[Reference, str | None]]:
     """Where `image` goes, and the tag it has there: that of DST, else its own, else latest."""
     name, tag = split(image.name)
     tag = tag or DEFAULT_TAG
-    if targets:
-        references = [Reference.parse(target) for target in targets]
+    if references:
         return [(reference, reference.tag or (None if reference.digest else tag)) for reference in references]
     if repo is None or name is None:
         missing = "it has no name of its own" if repo else "no repository is set"
