@@ -140,7 +140,9 @@ class BlobWriter:
         import tempfile  # here: it costs more than most commands that only read
 
         descriptor, name = tempfile.mkstemp(dir=blobs.staging)
-        lock.hold(descriptor)
+        while not lock.hold(descriptor):  # a gc without grace was faster
+            os.close(descriptor)
+            descriptor, name = tempfile.mkstemp(dir=blobs.staging)
         self._file = open(descriptor, "wb", buffering=0)  # noqa: SIM115  (closed by __exit__)
         self._path: Path | None = Path(name)
         self._hasher = hashlib.sha256()

@@ -79,5 +79,5 @@ def _clear_staging(store: Store, before: float) -> None:
     with suppress(FileNotFoundError):
         for entry in os.scandir(staging):
             with suppress(OSError, StoreError):
-                if entry.stat(follow_symlinks=False).st_ctime <= before and not lock.is_held(Path(entry.path)):
-                    os.unlink(entry.path)
+                if entry.stat(follow_symlinks=False).st_ctime <= before:
+                    lock.delete_unless_held(Path(entry.path))

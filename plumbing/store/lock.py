@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from plumbing.store.files import failing_as, open_regular
@@ -30,20 +30,14 @@ def exclusive(store: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def hold(descriptor: int) -> None:
-    """Show that whoever writes to the open file lives, until it is closed. Raises OSError."""
-    import fcntl
-
+def hold(descriptor: int) -> bool:
+    """Show that whoever writes to the open file lives, until it is closed; False if it was deleted before that."""
     fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return os.fstat(descriptor).st_nlink > 0
 
 
-def is_held(path: Path) -> bool:
-    """Whether somebody holds the file. Raises OSError, or StoreError for anything but a regular file."""
-    import fcntl
-
-    with open_regular(path) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+def delete_unless_held(path: Path) -> None:
+    """Raises OSError, or StoreError for anything but a regular file."""
+    with open_regular(path) as file, suppress(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)  # before the lock goes: who waits for it in `hold` must see this
