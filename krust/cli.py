@@ -31,11 +31,12 @@ class Krust(Commands):
 
 def _verbosity() -> list[click.Option]:
     def quiet(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-        if value:
-            ctx.find_object(Settings).console.quiet = True  # type: ignore[union-attr]  # set by `cli`, always
+        if value and (settings := ctx.find_object(Settings)):
+            settings.console.quiet = True
 
     def verbose(ctx: click.Context, param: click.Parameter, value: int) -> None:
-        ctx.find_object(Settings).console.verbose += value  # type: ignore[union-attr]
+        if value and (settings := ctx.find_object(Settings)):
+            settings.console.verbose += value
 
     return [
         click.Option(["-q", "--quiet"], is_flag=True, expose_value=False, callback=quiet, help="Say errors alone."),
