@@ -1,0 +1,146 @@
+"""Debian's docker-registry in four shapes: open, by password, by TLS, by token. It keeps the registry of the tests honest."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from plumbing.registry import Credential, Settings
+from tests.registry.faults.server import certificates
+from tests.registry.moves import Person
+from tests.tools import free_port, listens, require_tool, run, running
+
+SHAPES = ("open", "password", "tls", "token")
+USER, PASSWORD = "me", "pass:word"
+SERVICE = "krust tests, registry"
+
+
+@dataclass(frozen=True)
+class Distribution:
+    host: str
+    settings: Settings
+    credential: Credential | None
+
+    def person(self) -> Person:
+        """Someone who may do everything there; their time is the real one's."""
+        return Person(settings=self.settings, credential=self.credential)
+
+    def stranger(self) -> Person:
+        return Person(settings=self.settings)
+
+
+@contextmanager
+def distribution(shape: str, folder: Path) -> Iterator[Distribution]:
+    """A docker-registry for the time of the block; all that it keeps is in `folder`."""
+    program = require_tool("docker-registry")
+    folder.mkdir()
+    port = free_port()
+    config: dict[str, Any] = {
+        "version": "0.1",
+        "log": {"level": "error", "accesslog": {"disabled": True}},
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}},
+        "http": {"addr": f"127.0.0.1:{port}"},
+    }
+    settings = Settings()
+    credential = Credential(username=USER, password=PASSWORD, source="the test") if shape in ("password", "token") else None
+    tokens = None
+    if shape == "password":
+        line = run(require_tool("htpasswd"), "-nbB", USER, PASSWORD).stdout
+        (folder / "htpasswd").write_bytes(line)
+        config["auth"] = {"htpasswd": {"realm": "a, \"realm\"", "path": str(folder / "htpasswd")}}
+    if shape == "tls":
+        ca, options = certificates()
+        config["http"]["tls"] = {"certificate": str(options["ssl_certfile"]), "key": str(options["ssl_keyfile"])}
+        settings = Settings(ca=ca)
+    if shape == "token":
+        tokens = TokenServer(folder)
+        config["auth"] = {
+            "token": {
+                "realm": f"http://localhost:{tokens.port}/token",
+                "service": SERVICE,
+                "issuer": "krust tests",
+                "rootcertbundle": str(tokens.certificate),
+            }
+        }
+    (folder / "config.yml").write_text(json.dumps(config))  # YAML takes JSON
+    command = (program, "serve", folder / "config.yml")
+    try:
+        with running(command, ready=listens(port), log=folder / "log"):
+            # by name, as a local realm on another port than the registry's is for names only
+            yield Distribution(f"{'localhost' if tokens else '127.0.0.1'}:{port}", settings, credential)
+    finally:
+        if tokens:
+            tokens.close()
+
+
+class TokenServer:
+    """Gives tokens to `USER`, and tokens for nothing to strangers. distribution, "Token Authentication Specification"."""
+
+    def __init__(self, folder: Path) -> None:
+        self.certificate = folder / "token.pem"
+        self._key = folder / "token.key"
+        self._openssl = require_tool("openssl")
+        subject = ("-subj", "/CN=krust tokens", "-days", "2", "-nodes", "-newkey", "rsa:2048")
+        run(self._openssl, "req", "-x509", *subject, "-keyout", self._key, "-out", self.certificate)
+        lines = self.certificate.read_text().splitlines()
+        self._chain = "".join(lines[1:-1])
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.port = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, name="tokens")
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def token(self, scopes: list[str]) -> str:
+        now = int(time.time())
+        access = []
+        for scope in scopes:
+            kind, _, rest = scope.partition(":")
+            name, _, actions = rest.rpartition(":")
+            access.append({"type": kind, "name": name, "actions": actions.split(",")})
+        claims = {"iss": "krust tests", "sub": USER, "aud": SERVICE, "exp": now + 300, "nbf": now - 10, "iat": now}
+        parts = [{"typ": "JWT", "alg": "RS256", "x5c": [self._chain]}, {**claims, "access": access, "jti": "1"}]
+        text = ".".join(_packed(json.dumps(part).encode()) for part in parts)
+        signature = run(self._openssl, "dgst", "-sha256", "-sign", self._key, stdin=text.encode()).stdout
+        return f"{text}.{_packed(signature)}"
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        tokens = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:  # noqa: N802  (http.server's name)
+                authorization = self.headers.get("Authorization", "")
+                known = authorization and b64decode(authorization.partition(" ")[2]).decode() == f"{USER}:{PASSWORD}"
+                if authorization and not known:
+                    self._answer(401, {"details": "incorrect username or password"})
+                    return
+                asked = parse_qs(urlsplit(self.path).query).get("scope", [])
+                self._answer(200, {"token": tokens.token(asked if known else []), "expires_in": 300})
+
+            def _answer(self, status: int, value: object) -> None:
+                body = json.dumps(value).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *arguments: object) -> None:
+                pass
+
+        return Handler
+
+
+def _packed(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
