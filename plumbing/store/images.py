@@ -85,9 +85,10 @@ def _images(index: Index) -> list[Descriptor]:
 
 
 def _entry(index: Index, platform: Platform | None, name: object) -> Descriptor:
-    """The first that fits, as the specification wants: image-index.md, "manifests"."""
+    """The first that fits: image-index.md, "manifests"."""
     images = _images(index)
     fitting = [entry for entry in images if platform is None or entry.platform is None or platform.runs(entry.platform)]
+    fitting.sort(key=lambda entry: entry.platform is None)  # those that say so go before those that may
     if len(fitting) == 1 or (fitting and platform is not None):
         return fitting[0]
     there = ", ".join(str(entry.platform) for entry in images if entry.platform) or "nothing with a platform"
