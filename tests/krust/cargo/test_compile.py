@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -8,13 +9,16 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from krust.cargo import compile, elf, metadata, toolchain
+from krust.cargo.compile import Binary
+from krust.cargo.metadata import BinaryTarget, Project
 from krust.cargo.targets import Target
+from krust.cargo.toolchain import Toolchain
 from krust.errors import BinaryError, CargoError, SettingError
 from tests.krust.cargo.conftest import Build, Write
 from tests.tools import EXAMPLES, ROOT, free_port, listens, require_tool, run, running
@@ -74,6 +78,96 @@ def test_several_binaries_are_one_call(write: Write, tools, host: Target, env, c
     built = compile.build(tools, project, chosen, [host.platform], env=env, cache=cache, say=print)
     assert [each.path.name for each in built] == ["b", "a"]
     assert capfd.readouterr().err.count("Finished") == 1
+
+
+def test_each_binary_is_told_of_while_cargo_works_on(
+    write: Write, tools, host: Target, env, cache: Path, tmp_path: Path
+) -> None:
+    require_tool("cc")
+    # The script of the slow package ends when the quick one has been told of, or fails.
+    mark = tmp_path / "told"
+    script = f"""fn main() {{
+        for _ in 0..600 {{
+            if std::path::Path::new({json.dumps(str(mark))}).exists() {{ return }}
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }}
+        panic!("nobody was told of quick");
+    }}"""
+    root = write(_workspace({"quick": {}, "slow": {"build.rs": script}}))
+    project, chosen = _chosen(tools, root, env, [("slow", "slow"), ("quick", "quick")])
+    told: list[str] = []
+
+    def finished(binary: Binary) -> None:
+        told.append(binary.name)
+        mark.touch()
+
+    built = compile.build(tools, project, chosen, [host.platform], env=env, cache=cache, say=print, finished=finished)
+    assert told == ["quick", "slow"]
+    assert [each.name for each in built] == ["slow", "quick"]
+
+
+def test_what_is_no_program_of_its_platform_is_not_told_of(
+    hello: Path, tools, host: Target, env, cache: Path, tmp_path: Path
+) -> None:
+    linker = tmp_path / "linker"
+    linker.write_text('#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\necho "no ELF" >"$2"; chmod +x "$2"\n')
+    linker.chmod(0o755)
+    project, chosen = _chosen(tools, hello, env, [("hello-krust", "hello-krust")])
+    told: list[Binary] = []
+    with pytest.raises(BinaryError, match="needs an ELF executable"):
+        compile.build(
+            tools,
+            project,
+            chosen,
+            [host.platform],
+            env={**env, f"CARGO_TARGET_{host.variable}_LINKER": str(linker)},
+            cache=cache,
+            say=print,
+            finished=told.append,
+        )
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "calls"),
+    [
+        ([("a", "a"), ("b", "b")], 1),
+        ([("a", "same"), ("b", "same")], 2),
+        # The words for these two would also mean the `same` of b, which nobody has asked for.
+        ([("a", "same"), ("b", "b")], 2),
+    ],
+)
+def test_binaries_of_several_packages_are_their_own(
+    wanted: list[tuple[str, str]], calls: int, write: Write, tools, host: Target, env, cache: Path, capfd
+) -> None:
+    same = 'fn main() { print!("same of {}", env!("CARGO_PKG_NAME")) }\n'
+    root = write(_workspace({"a": {"src/bin/same.rs": same}, "b": {"src/bin/same.rs": same}}))
+    project, chosen = _chosen(tools, root, env, wanted)
+    for _ in range(2):  # compiled, and with nothing to do
+        built = compile.build(tools, project, chosen, [host.platform], env=env, cache=cache, say=print)
+        assert [each.path.name for each in built] == [name for _, name in wanted]
+        printed = [run(each.path).stdout.decode() for each in built]
+        assert printed == [f"same of {package}" if name == "same" else package for package, name in wanted]
+        assert capfd.readouterr().err.count("Finished") == calls
+
+
+def _workspace(members: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Packages that each print their name, and more files of each."""
+    files = {"Cargo.toml": f'[workspace]\nresolver = "2"\nmembers = {json.dumps(list(members))}\n'}
+    for name, more in members.items():
+        own = {
+            "Cargo.toml": _MANIFEST.replace('"p"', f'"{name}"'),
+            "src/main.rs": 'fn main() { print!("{}", env!("CARGO_PKG_NAME")) }\n',
+        }
+        files |= {f"{name}/{path}": text for path, text in {**own, **more}.items()}
+    return files
+
+
+def _chosen(
+    tools: Toolchain, root: Path, env: Mapping[str, str], wanted: Sequence[tuple[str, str]]
+) -> tuple[Project, list[BinaryTarget]]:
+    project = metadata.load(tools, root, env=env)
+    return project, [metadata.choose(project, root, package=package, binary=name) for package, name in wanted]
 
 
 def test_a_build_that_fails_shows_cargos_words(write: Write, build: Build, capfd) -> None:
