@@ -5,6 +5,7 @@ KrustError
 ├── ProjectError       the project is not one that an image can be made of as asked
 ├── ToolchainError     no compiler or no standard library for a target, and what would get it
 ├── BinaryError        what was built is no static executable for its platform
+├── KubeError          YAML, a reference in it or a selector that cannot be used; most know file, line and column
 └── SettingError       a flag, variable or key with a value that means nothing
 """
 
@@ -35,3 +36,7 @@ class BinaryError(KrustError):
 
 class SettingError(KrustError):
     """A setting that cannot be used. The message says where it came from."""
+
+
+class KubeError(KrustError):
+    """YAML that cannot be read, or a reference in it that means nothing or cannot be replaced. The message has where."""

@@ -1,0 +1,12 @@
+"""`krust://` references in the YAML and JSON of Kubernetes, and what they become. Pure: text in, text out.
+
+    files      what -f names, in order            text      a file's bytes as characters, and back
+    events     the parser's events, with places   find      the references, and where they stand
+    package    what a reference says              locate    which package of the project it means
+    splice     images in, the rest byte for byte  same      two texts that say the same, but for ...
+    keep       editing in place: the reference is kept as a comment, and found again
+    selector   Kubernetes' label selectors        choose    the documents that -l leaves out
+
+Positions are indexes of characters in `Text.characters`, counted from 0; bytes, lines and columns are for people and
+files, and `Text` alone makes them. No module here imports yaml before it has something to parse.
+"""

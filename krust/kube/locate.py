@@ -1,0 +1,60 @@
+"""Which package a reference means. Knows nothing of cargo: what there is comes as arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+from krust.errors import KubeError
+from krust.kube.package import PREFIX, PackageReference
+from krust.kube.text import Place
+
+
+def locate(
+    reference: PackageReference,
+    place: Place,
+    *,
+    working_directory: Path,
+    folder: Path | None,
+    packages: Mapping[str, Path],
+    is_package: Callable[[Path], bool],
+) -> Path:
+    """The directory of the package, without links and '..', so that one package has one path.
+
+    folder      of the file that holds the reference; None for standard input and URLs
+    packages    those of the workspace: their directories by name
+    is_package  whether a directory holds a Cargo.toml
+    raises      KubeError where there is none, or a different one in each of the two directories
+    """
+    bases = [working_directory] if folder is None else [working_directory, folder]
+    found = {(base / reference.path).resolve(): None for base in bases if is_package(base / reference.path)}
+    match list(found):
+        case [directory]:
+            return directory
+        case [here, there]:
+            raise KubeError(
+                f"ambiguous reference '{reference}' in '{place}': it may be '{here}' or '{there}'; "
+                "write an absolute path, or run krust elsewhere"
+            )
+    if reference.path in packages:
+        return packages[reference.path].resolve()
+    what = f"cannot find the package of '{reference}' in '{place}'"
+    near = _nearest(reference.path, working_directory, packages)
+    if near is None:
+        raise KubeError(f"{what}: no directory with a Cargo.toml and no package of the workspace has that name")
+    raise KubeError(f"{what}: no such directory or package; the nearest there is: '{PREFIX}{near}'")
+
+
+def _nearest(path: str, working_directory: Path, packages: Mapping[str, Path]) -> str | None:
+    """The name or the relative directory of a package that `path` may be a slip for; else any package at all."""
+    names = list(packages)
+    for name, directory in packages.items():
+        try:
+            names.append(directory.resolve().relative_to(working_directory.resolve()).as_posix())
+        except ValueError:
+            names.append(directory.name)
+        if directory.name == path.rstrip("/").rpartition("/")[2]:
+            return names[-1] if names[-1] != "." else name
+    names = [name for name in dict.fromkeys(names) if name != "."]
+    return next(iter(get_close_matches(path, names, n=1, cutoff=0) or names), None)

@@ -1,0 +1,66 @@
+"""Whether a text says what another one says, but for given values. What looks only at itself proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from itertools import zip_longest
+from typing import Any
+
+from krust.errors import KubeError
+from krust.kube import events
+from krust.kube.events import Span, token_start
+from krust.kube.text import Text
+
+
+@lru_cache(maxsize=4096)
+def reads_as(token: str, *, flow: bool) -> tuple[str | None, str] | None:
+    """Style and value of a token of one line, alone in a sequence, within brackets or not; None if it is not one.
+
+    Where it stands does not matter beyond that: what a scanner does in a token depends on the token, and on whether
+    it is within brackets. YAML 1.2.2, 7.3.
+    """
+    alone = Text(file="", characters=f"[{token}]\n" if flow else f"- {token}\n")
+    try:
+        seen: list[Any] = list(events.events(alone, (0, len(alone.characters))))
+    except KubeError:
+        return None
+    # Stream, document and sequence begin; one node; they end.
+    if len(seen) != 7 or not hasattr(scalar := seen[3], "value") or scalar.tag is not None or scalar.anchor is not None:
+        return None
+    if scalar.end_mark.index - scalar.start_mark.index != len(token):
+        return None
+    return scalar.style or None, scalar.value
+
+
+def difference(old: Text, new: Text, values: Mapping[int, str]) -> str | None:
+    """Where `new` does not say what `old` says, but for `values`; None if it does.
+
+    values  by the start of their tokens in `old`: what these scalars say in `new`, in quotes or not
+    """
+    parts = zip_longest(events.parts(old.characters), events.parts(new.characters), fillvalue=(0, 0))
+    return next(filter(None, (difference_in(old, one, new, other, values) for one, other in parts)), None)
+
+
+def difference_in(old: Text, old_part: Span, new: Text, new_part: Span, values: Mapping[int, str]) -> str | None:
+    """The same for a part of each."""
+    try:
+        for one, other in zip_longest(events.events(old, old_part), events.events(new, new_part)):
+            expected = None if one is None else values.get(token_start(old.characters, one, old_part))
+            if _said(one, expected) != _said(other, expected and other.value):
+                return f"{one} became {other}"
+    except KubeError as error:
+        return str(error)
+    return None
+
+
+def _said(event: Any, value: str | None) -> tuple[object, ...]:
+    """All of an event but its places. A scalar with a `value` of its own says that, in whatever style.
+
+    `implicit` is whether its type may be guessed from its value.
+    """
+    fields = ("anchor", "tag", "explicit", "version", "tags", "flow_style")
+    said = (type(event), *(getattr(event, name, None) for name in fields))
+    if value is not None:
+        return *said, value
+    return *said, *(getattr(event, name, None) for name in ("value", "style", "implicit"))
