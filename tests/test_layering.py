@@ -46,9 +46,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "krust.console": ("krust.errors", *_VALUES),
     "krust.settings": ("krust.errors", "krust.console", *_NOUNS),
     "krust.cargo": (*_SETTINGS, *_VALUES),
-    "krust.image": (*_SETTINGS, "krust.cargo", *_PLUMBING),  # its steps are the plumbing commands, called as functions
+    # what is said of a package and its files: it knows packages, git's facts and what a layer can hold
+    "krust.config": ("krust.errors", "krust.cargo", *_VALUES, "plumbing.layer"),
+    # its steps are the plumbing commands, called as functions
+    "krust.image": (*_SETTINGS, "krust.cargo", "krust.config", *_PLUMBING),
     "krust.kube": (*_SETTINGS, *_VALUES),
-    "krust.commands": (*_SETTINGS, "krust.cargo", "krust.image", "krust.kube", *_PLUMBING),
+    "krust.commands": (*_SETTINGS, "krust.cargo", "krust.config", "krust.image", "krust.kube", *_PLUMBING),
     "krust.cli": (*_SETTINGS, "krust.commands", *_PLUMBING),
     "krust.__main__": ("krust.cli",),
 }
@@ -114,6 +117,7 @@ DOORS = (
         "a computed import hides from this test; only the tables of commands need one",
     ),
     Door(("platformdirs",), ("krust.settings",), "where files of the user lie is a setting"),
+    Door(("pathspec",), ("krust.image.files",), "the patterns of .krustignore, and of nothing else"),
     Door(("ziglang",), ("krust.cargo",), "the linker belongs to the compiler"),
     Door(("certifi", "tzdata"), ("krust.image",), "what the built-in base image is made of"),
 )
