@@ -39,8 +39,7 @@ class Guard:
         if not (is_loopback(_name(host)) or _name(host) in self._hosts):
             # a page's own name that was made to resolve to 127.0.0.1 (DNS rebinding) would make it this server's page
             raise Refusal(403, "DENIED", f"cannot answer for the host '{shown(host)}': ask 'localhost'")
-        site = request.headers.get("sec-fetch-site", "none")
-        if "origin" in request.headers or site not in ("none", "same-origin"):
+        if "origin" in request.headers or request.headers.get("sec-fetch-site", "none") != "none":
             raise Refusal(403, "DENIED", "cannot answer a web page: this registry is for programs")
         if self._read_only and request.method not in _READS:
             headers = {"Allow": ", ".join(_READS)}

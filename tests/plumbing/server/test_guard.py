@@ -54,6 +54,7 @@ def test_other_names_are_refused(host: str, client: Client) -> None:
         {"Origin": "null"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "same-origin"},
     ],
 )
 def test_web_pages_are_refused(headers: dict[str, str], client: Client) -> None:

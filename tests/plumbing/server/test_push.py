@@ -16,7 +16,7 @@ from plumbing.oci import document, mediatype
 from plumbing.oci.digest import Digest
 from plumbing.server import sessions
 from plumbing.store import Store
-from plumbing.store.gc import gc
+from plumbing.store.gc import GRACE, gc
 from tests.plumbing.server.conftest import ABSENT, BLOB, DIGEST, Client, codes
 from tests.registry.faults import Registry, registry
 
@@ -210,6 +210,10 @@ def test_abandoned_upload_is_given_up(served: Registry, client: Client, monkeypa
     fresh = client.open()
     assert [client.get(url).status_code, client.get(fresh).status_code] == [404, 204]
     assert len(staged(client.store)) == 1
+
+
+def test_an_upload_is_given_up_before_gc_takes_its_file() -> None:
+    assert sessions.IDLE < GRACE
 
 
 # mounts
