@@ -20,12 +20,16 @@ from tests.tools import KRUST
 def test_prints_its_address_and_ends_cleanly(number: int, code: int, said: str, tmp_path: Path) -> None:
     argv: list[str | Path] = [KRUST, "serve", "--store", tmp_path / "store"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stdout
-        address = server.stdout.readline()
-        assert re.fullmatch(r"localhost:\d+\n", address)
-        assert httpx.get(f"http://{address.strip()}/v2/", verify=False).status_code == 200
-        server.send_signal(number)
-        out, errors = server.communicate(timeout=10)
+        try:
+            try:
+            assert server.stdout
+            address = server.stdout.readline()
+            assert re.fullmatch(r"localhost:\d+\n", address)
+            assert httpx.get(f"http://{address.strip()}/v2/", verify=False).status_code == 200
+            server.send_signal(number)
+            out, errors = server.communicate(timeout=10)
+        finally:
+            server.kill()
     assert (server.returncode, out, errors.strip()) == (code, "", said)
 
 

@@ -54,35 +54,38 @@ def store(tmp_path: Path) -> Store:
     return Store.create(tmp_path / "store")
 
 
+@contextmanager
+def started(store: Store, command: str = _SERVE) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """The same, for tests of its end; with what it printed when it was ready."""
+    argv = [sys.executable, "-c", command, str(store.path)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
+        try:
+            assert server.stdout
+            yield server, server.stdout.readline().decode().strip()
+        finally:
+            server.kill()  # does nothing to one that has ended, as it should have
+
+
 def clean(store: Store) -> bool:
     return fsck(store).problems == ()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 1)])
 def test_signals_end_it_cleanly(number: int, code: int, store: Store) -> None:
-    argv = [sys.executable, "-c", _SERVE, str(store.path)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
-        assert server.stdout
-        with Client(server.stdout.readline().decode().strip(), store) as client:
-            client.patch(client.open(), content=BLOB)
-            assert list((store.path / "tmp").iterdir()) != []
-            os.kill(server.pid, number)
-            _, said = server.communicate(timeout=10)
+    with started(store) as (server, host), Client(host, store) as client:
+        client.patch(client.open(), content=BLOB)
+        assert list((store.path / "tmp").iterdir()) != []
+        os.kill(server.pid, number)
+        _, said = server.communicate(timeout=10)
     # a KeyboardInterrupt is what the command makes 130 of
     assert (server.returncode != 0, b"KeyboardInterrupt" in said) == (bool(code), bool(code))
     assert list((store.path / "tmp").iterdir()) == []
 
 
 def test_signal_does_not_wait_for_an_upload_without_end(store: Store) -> None:
-    argv = [sys.executable, "-c", _SERVE, str(store.path)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
-        assert server.stdout
-        host = server.stdout.readline().decode().strip()
-        with (
-            Client(host, store) as client,
-            socket.create_connection(("127.0.0.1", int(host.partition(":")[2]))) as peer,
-        ):
-            head = f"PATCH {client.open()} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000000\r\n\r\n"
+    with started(store) as (server, host), Client(host, store) as client:
+        head = f"PATCH {client.open()} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000000\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", int(host.partition(":")[2]))) as peer:
             peer.sendall(head.encode() + b"the start")
             time.sleep(0.1)
             os.kill(server.pid, signal.SIGTERM)
@@ -231,9 +234,7 @@ def test_ipv6(store: Store) -> None:
     except OSError as error:
         pytest.skip(f"no IPv6 here: {error}")
     command = _SERVE.replace("serve(Store", "serve(host='::1', store=Store")
-    with subprocess.Popen([sys.executable, "-c", command, str(store.path)], stdout=subprocess.PIPE) as server:
-        assert server.stdout
-        host = server.stdout.readline().decode().strip()
+    with started(store, command) as (server, host):
         assert httpx.get(f"http://{host}/v2/", verify=False).status_code == 200
         server.terminate()
-    assert server.returncode == 0
+        assert server.wait(10) == 0
