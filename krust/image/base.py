@@ -30,7 +30,7 @@ STATIC, SCRATCH = "static", "scratch"
 
 _NAME, _DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
 _OPAQUE = ".wh..wh..opq"
-_TOP_LEVEL = "user.krust.top-level"
+_TOP_LEVEL = "user.krust.root"
 _FOLDER = "app"
 _NONROOT = 65532
 _NOT_DATA = ("*.py", "__pycache__")
@@ -50,7 +50,6 @@ class Base:
     descriptor: Descriptor | None
     present: tuple[str, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
-
     mounts: Mapping[Digest, Reference] = field(default_factory=dict)
 
 
@@ -116,24 +115,24 @@ def fetched(
     return Base(
         descriptor=manifest,
         present=directories(steps.store, layers, [_FOLDER]),
-        annotations={_NAME: str(reference), _DIGEST: str(manifest.digest)},
+        annotations={_NAME: ref_name(reference), _DIGEST: str(manifest.digest)},
         mounts={layer.digest: reference for layer in layers},
     )
 
 
 def _stored(store: Store, reference: Reference, platform: Platform) -> Descriptor | None:
-    """What was fetched of `reference` for `platform`, if it is all there."""
+    """What was fetched of `reference` for `platform`, if it is all there. Raises NotFound where it lacks `platform`."""
+    if not Store.is_layout(store.path):
+        return None  # the first blob makes it
     for name in (ref_name(reference, platform), ref_name(reference)):
         root = store.refs.get(name)
-        if root is not None:
-            manifest = choose_manifest(store, root, platform)
-            if store.complete(manifest):
-                return manifest
+        if root is not None and store.complete(root):
+            return choose_manifest(store, root, platform)
     return None
 
 
 def directories(store: Store, layers: Sequence[Descriptor], paths: Sequence[str]) -> tuple[str, ...]:
-    """Those of `paths`, of one part each, that `layers` have at the end, as whatever: a directory, or a link to one.
+    """Those of `paths`, of one part each, that `layers` have at the end as a directory, or as a link to one.
 
     The uppermost layer that has a path, or takes it away, decides. image-spec 1.1, layer.md, "Whiteouts".
     """
@@ -144,21 +143,27 @@ def directories(store: Store, layers: Sequence[Descriptor], paths: Sequence[str]
             break
         names = _top_level(store, layer)
         for path in list(undecided):
-            if path in names:
+            if names.get(path):
                 present.append(path)
             if path in names or f".wh.{path}" in names or _OPAQUE in names:
                 del undecided[path]
     return tuple(present)
 
 
-def _top_level(store: Store, layer: Descriptor) -> frozenset[str]:
-    """The names right below the root in `layer`; noted on the blob, for to find them all of it must be read."""
+def _top_level(store: Store, layer: Descriptor) -> dict[str, bool]:
+    """The names right below the root in `layer`, and whether something can be below each.
+
+    Noted on the blob, as d for those and - for others before the name: to find them all of it must be read.
+    """
     noted = store.fact(layer.digest, _TOP_LEVEL)
-    if noted is not None:
-        return frozenset(noted.split("/"))
-    names = frozenset(member.path.partition("/")[0] for member in ls_layer(Found(store, layer)))
-    store.note(layer.digest, _TOP_LEVEL, "/".join(sorted(names)))
-    return names
+    if noted is None:
+        names: dict[str, bool] = {}
+        for member in ls_layer(Found(store, layer)):
+            name, below, _ = member.path.partition("/")
+            names[name] = bool(below) or member.kind in ("directory", "symlink")
+        noted = "/".join(f"{'d' if open_ else '-'}{name}" for name, open_ in sorted(names.items()))
+        store.note(layer.digest, _TOP_LEVEL, noted)
+    return {entry[1:]: entry[0] == "d" for entry in noted.split("/") if entry}
 
 
 def _key(certificates: Path, zones: Path) -> str:
