@@ -29,6 +29,7 @@ check: $(READY)
 
 docs: $(READY)
 	python scripts/make_command_pages.py
+	python scripts/make_configuration_page.py
 
 clean:
 	rm -rf $(VENV) .krust .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 TABLE = MappingProxyType(
     {
-        "build": ("build",),
+        "build": ("build", "config"),
         "registries": ("login", "logout", "serve"),
     }
 )

@@ -55,7 +55,9 @@ class Found:
 
     def optional(self, key: Key[T]) -> Value[T | None]:
         said = last(self.layers, key.name)
-        return Value[T | None](value=None, shown=None) if said is None else cast(Value[T | None], self._text(key, said))
+        if said is None:
+            return Value(value=None, shown=None)
+        return cast(Value[T | None], self._text(key, said))
 
     def texts(self, key: Key[T]) -> Value[tuple[T, ...]]:
         """Where nothing is said, the fallback, or nothing."""

@@ -254,7 +254,7 @@ LABELS = Key(
     form="map",
     parse=values.text,
     places=_SHARED,
-    meaning="Labels of the image's config. See [labels and annotations](#labels-and-annotations) for the defaults.",
+    meaning="Labels of the image's config. The defaults are [below](#labels-and-annotations).",
     example='labels = { "com.example.team" = "payments", "org.opencontainers.image.revision" = false }',
     default="what Cargo.toml and git say",
     flag="--label",
@@ -274,7 +274,7 @@ FILES = Key(
     form="files",
     parse=values.text,
     places=_SHARED,
-    meaning="Files and directories that the image has beside the binary. See [files](#files).",
+    meaning="Files and directories that the image has beside the binary. See [below](#files-and-krustdata).",
     example='files = [{ src = "config/app.toml", dest = "/etc/hello/", mode = "0644", user = "65532:65532" }]',
     default="none, beside `krustdata`",
 )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from krust.cargo.metadata import BinaryTarget, Package, Project
 from krust.config.keys import BINS, TABLE, Key
@@ -21,8 +20,7 @@ _METADATA = "metadata.krust"
 _NUMBERS = "a number or a text"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Said(NamedTuple):
     """One value, as it is said in one place."""
 
     raw: Raw

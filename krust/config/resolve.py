@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from krust.cargo.git import Git
 from krust.cargo.metadata import BinaryTarget, Project
@@ -197,8 +197,7 @@ def with_default_binaries(project: Project) -> Project:
 # --------------------------------------------------------------------------------------------------- where it is pushed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Where:
+class _Where(NamedTuple):
     """What the image is called. `image` is the repository that all of it comes to."""
 
     name: Value[str]
