@@ -21,7 +21,6 @@ def test_prints_its_address_and_ends_cleanly(number: int, code: int, said: str, 
     argv: list[str | Path] = [KRUST, "serve", "--store", tmp_path / "store"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         try:
-            try:
             assert server.stdout
             address = server.stdout.readline()
             assert re.fullmatch(r"localhost:\d+\n", address)
