@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,12 +16,16 @@ from plumbing.commands.options import Checked, store_option
 from plumbing.errors import Ambiguous, NotFound, StoreError
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
-from plumbing.oci.exchange import Source
+from plumbing.oci.exchange import Progress, Source
 from plumbing.oci.reference import Reference, check_tag
 from plumbing.store import Store
 from plumbing.store.files import failing_as
 from plumbing.store.names import DEFAULT_TAG, find
 from plumbing.sync import copy
+
+
+if TYPE_CHECKING:
+    from plumbing.registry import Repository
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +52,32 @@ def push(
     mounts  repositories on the same registry that have a blob, by its digest
     raises  what reading `source` does, RegistryError; no tag is changed before all that it needs is there
     """
+    repository = send(network, source, root, target, jobs=jobs, mounts=mounts, progress=network.voice.progress())
+    point(repository, source, root, tags)
+    return target.at(root.digest)
+
+
+def send(
+    network: Network,
+    source: Source,
+    root: Descriptor,
+    target: Reference,
+    *,
+    jobs: int = 4,
+    mounts: dict[Digest, str] | None = None,
+    progress: Progress | None = None,
+) -> Repository:
+    """The first half of `push`: copy `root` to the repository of `target`, where it has no name yet; return that."""
     repository = network.repository(target, push=True, mounts=mounts)
-    copy(source, repository, root, jobs=jobs, progress=network.voice.progress())
+    copy(source, repository, root, jobs=jobs, progress=progress)
+    return repository
+
+
+def point(repository: Repository, source: Source, root: Descriptor, tags: Sequence[str]) -> None:
+    """The second half: make `tags` of `repository` mean `root`, which is there."""
     raw = source.read(root)
     for tag in tags:
         repository.tag(tag, root, raw)
-    return target.at(root.digest)
 
 
 def images(store: Store, name: str, *, every: bool) -> list[Image]:
