@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import rich.progress
 
     from plumbing.oci.descriptor import Descriptor
     from plumbing.oci.digest import Digest
@@ -41,7 +41,7 @@ class Console:
         self.end()
         if not self.quiet:
             bars = sys.stderr.isatty() and not self.verbose  # lines and bars would fight for the screen
-            self._display = _Bars(color=self.color) if bars else _Lines(self.say)
+            self._display = _Bars(color=self.color) if bars else _Lines()
         return self._display
 
     def end(self) -> None:
@@ -51,15 +51,17 @@ class Console:
             self._display = None
 
     def _write(self, text: str) -> None:
-        sys.stderr.write(f"krust: {text}\n")
-        sys.stderr.flush()
+        display = self._display
+        if display is not None:
+            display.write(f"krust: {text}")
+        else:
+            _write(f"krust: {text}")
 
 
 class _Lines:
     """A line every few seconds; nothing for what is over before the first of them."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self) -> None:
         import threading
 
         self._lock = threading.Lock()
@@ -78,11 +80,14 @@ class _Lines:
             self._last = now
             rate = self._moved / (now - self._began)
         left = f", {(self._total - self._moved) / rate:.0f} s left" if rate > 0 else ""
-        text = f"moved {_megabytes(self._moved)} of {_megabytes(self._total)} MB, {_megabytes(rate)} MB/s{left}"
-        self._say(text)
+        moved, total = _megabytes(self._moved), _megabytes(self._total)
+        self.write(f"krust: moved {moved} of {total} MB, {_megabytes(rate)} MB/s{left}")
 
     def done(self, blob: Descriptor) -> None:
         pass
+
+    def write(self, line: str) -> None:
+        _write(line)
 
     def stop(self) -> None:
         pass
@@ -92,7 +97,17 @@ class _Bars:
     """A bar for each blob that is moved and one for all, with speed and time left; gone when all is done."""
 
     def __init__(self, *, color: bool) -> None:
-        from rich import progress
+        import threading
+
+        self._color = color
+        self._lock = threading.Lock()
+        self._progress: rich.progress.Progress | None = None
+        self._tasks: dict[Digest, rich.progress.TaskID] = {}
+        self._left: set[Digest] = set()
+        self._total: rich.progress.TaskID | None = None
+
+    def plan(self, blobs: list[Descriptor]) -> None:
+        from rich import progress  # felt, so only who has something to show pays for it
         from rich.console import Console as Terminal
 
         self._progress = progress.Progress(
@@ -101,44 +116,52 @@ class _Bars:
             progress.DownloadColumn(),
             progress.TransferSpeedColumn(),
             progress.TimeRemainingColumn(),
-            console=Terminal(stderr=True, no_color=not color),
+            console=Terminal(stderr=True, no_color=not self._color),
             transient=True,
         )
-        import threading
-
-        self._lock = threading.Lock()
-        self._tasks: dict[Digest, progress.TaskID] = {}
-        self._left: set[Digest] = set()
-        self._total: progress.TaskID | None = None
-
-    def plan(self, blobs: list[Descriptor]) -> None:
         self._left = {blob.digest for blob in blobs}
         self._total = self._progress.add_task("total", total=sum(blob.size for blob in blobs))
         self._progress.start()
 
     def advance(self, blob: Descriptor, count: int) -> None:
+        if self._progress is None or self._total is None:
+            return
         with self._lock:
             task = self._tasks.get(blob.digest)
             if task is None:
                 task = self._tasks[blob.digest] = self._progress.add_task(blob.digest.hex[:12], total=blob.size)
         self._progress.advance(task, count)
-        if self._total is not None:
-            self._progress.advance(self._total, count)
+        self._progress.advance(self._total, count)
 
     def done(self, blob: Descriptor) -> None:
+        if self._progress is None or self._total is None:
+            return
         with self._lock:
             self._left.discard(blob.digest)
             task = self._tasks.get(blob.digest)
             finished = not self._left
         if task is not None:
             self._progress.remove_task(task)
-        elif self._total is not None:
+        else:
             self._progress.advance(self._total, blob.size)  # it was there already, or was mounted
         if finished:
             self.stop()
 
+    def write(self, line: str) -> None:
+        """Above the bars, which would cover it otherwise."""
+        if self._progress is None:
+            _write(line)
+        else:
+            self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     def stop(self) -> None:
-        self._progress.stop()
+        if self._progress is not None:
+            self._progress.stop()
+
+
+def _write(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def _megabytes(count: float) -> str:

@@ -82,12 +82,14 @@ class Network:
         plain_http: frozenset[str] = frozenset(),
         insecure: frozenset[str] = frozenset(),
         ca: Path | None = None,
+        token_servers: frozenset[str] = frozenset(),
     ) -> None:
         self.voice = voice
         self._environment = environment
         self._plain_http = plain_http
         self._insecure = insecure
         self._ca = ca
+        self._token_servers = token_servers
         self._registries: dict[str, Registry] = {}
 
     def registry(self, host: str) -> Registry:
@@ -128,6 +130,7 @@ class Network:
             plain_http=self._plain_http,
             insecure=self._insecure,
             ca=self._ca,
+            realms=self._token_servers,
             trust=Path(trust) if trust else None,
             proxies=proxies,
             no_proxy=environment.get("no_proxy") or environment.get("NO_PROXY") or "",
@@ -154,6 +157,9 @@ def network_options(function: F) -> F:
         click.option("--tls-verify", type=(click.Choice(["false", "true"]), str), metavar="false HOST", multiple=True,
                      expose_value=False, is_eager=True, callback=_keep,
                      help="Do not check the certificate of HOST; repeatable."),
+        click.option("--token-server", metavar="HOST", multiple=True, expose_value=False, is_eager=True,
+                     envvar="KRUST_TOKEN_SERVER", show_envvar=True, callback=_keep,
+                     help="Sign in at HOST, a local address that is not the registry's; repeatable."),
         click.option("--network", "network", hidden=True, callback=_network),
     )  # fmt: skip
     for option in reversed(options):
@@ -199,6 +205,7 @@ def _network(ctx: click.Context, param: click.Parameter, value: object) -> Netwo
         plain_http=frozenset(kept["plain_http"]),
         insecure=frozenset(host for verify, host in kept["tls_verify"] if verify == "false"),
         ca=Path(kept["ca"]) if kept["ca"] else None,
+        token_servers=frozenset(kept["token_server"]),
     )
     ctx.call_on_close(network.close)
     return network
