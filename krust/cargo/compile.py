@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from krust.cargo import elf, remap, rustflags, std, zig
+from krust.cargo.calls import Selected, grouped, set_aside
 from krust.cargo.messages import FORMAT, Artifact, is_message
 from krust.cargo.metadata import BinaryTarget, Kind, Package, Project
 from krust.cargo.process import run
@@ -29,7 +28,7 @@ _KRUSTS_OWN = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binary:
-    """An executable that was built and looked into: static, and for `platform`."""
+    """An executable that was built and looked into: for `platform`, and static if it was not allowed otherwise."""
 
     path: Path
     name: str
@@ -40,46 +39,21 @@ class Binary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Call:
-    """Targets that one cargo call can build for, because they have the same flags. `env` is all of its environment."""
+    """Targets that one cargo call can build for, with what it is given. `env` is all of its environment."""
 
     targets: tuple[Target, ...]
+    arguments: tuple[str, ...]
     env: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """Executables that one cargo call can be asked for: it selects each package that has one of the names.
+class _Request:
+    """What is asked of each call."""
 
-    alone  no other selection has an executable of the same name, which cargo would put in the same place
-    """
-
-    binaries: tuple[BinaryTarget, ...]
-    alone: bool
-
-
-def selections(binaries: Iterable[BinaryTarget]) -> list[Selection]:
-    """`binaries` in as few calls as cargo's words allow: `-p a -p b --bin x` means the x of both."""
-    groups: list[list[BinaryTarget]] = []
-    for wanted in dict.fromkeys(binaries):
-        for group in groups:
-            if _can_be_said([*group, wanted]):
-                group.append(wanted)
-                break
-        else:
-            groups.append([wanted])
-    packages_of = Counter((each.kind, each.name) for group in groups for each in group)
-    return [
-        Selection(binaries=tuple(group), alone=all(packages_of[each.kind, each.name] == 1 for each in group))
-        for group in groups
-    ]
-
-
-def _can_be_said(group: Sequence[BinaryTarget]) -> bool:
-    """Whether the packages and names of `group` select its members and nothing else, each name once."""
-    names = {(each.kind, each.name) for each in group}
-    packages = {each.package.id: each.package for each in group}.values()
-    selected = [each for package in packages for each in package.executables if (each.kind, each.name) in names]
-    return len(selected) == len(group) == len(names)
+    profile: str
+    cargo_args: tuple[str, ...]
+    target_cpu: Mapping[Target, str]
+    allow_dynamic: bool
 
 
 def _nothing(_: Binary) -> None:
@@ -94,6 +68,8 @@ def build(
     *,
     profile: str = "release",
     cargo_args: Sequence[str] = (),
+    target_cpu: Mapping[Platform, str] | None = None,
+    allow_dynamic: bool = False,
     env: Mapping[str, str],
     cache: Path,
     say: Callable[[str], None],
@@ -102,6 +78,9 @@ def build(
     """Each of `binaries` for each of `platforms`, in that order; cargo's words go to stderr while it works.
 
     cargo_args  for `cargo build`, such as --features; not what krust says itself
+    target_cpu  the least processor that programs for a platform need, as `rustc --print=target-cpus` calls it
+    allow_dynamic
+                take a program that needs a loader and libraries; the image has to have them
     cache       where the linker's environment and standard libraries are kept
     say         takes lines for people
     finished    takes each binary once, as soon as cargo has told of it, while cargo goes on with the others. It is
@@ -112,19 +91,24 @@ def build(
     """
     _check(cargo_args)
     targets = {platform: target_of(platform) for platform in platforms}
+    request = _Request(
+        profile=profile,
+        cargo_args=tuple(cargo_args),
+        target_cpu={target_of(platform): cpu for platform, cpu in (target_cpu or {}).items()},
+        allow_dynamic=allow_dynamic,
+    )
     built: dict[tuple[BinaryTarget, Platform], Binary] = {}
 
     def told(wanted: BinaryTarget, target: Target, path: Path) -> None:
-        elf.check(path, target)
+        elf.check(path, target, allow_dynamic=allow_dynamic)
         for platform in (each for each, its in targets.items() if its == target):
             binary = Binary(path=path, name=wanted.name, kind=wanted.kind, package=wanted.package, platform=platform)
             built[wanted, platform] = binary
             finished(binary)
 
-    arguments = [f"--profile={profile}", *cargo_args]
-    for call in _calls(toolchain, project, list(targets.values()), cargo_args, env, cache, say):
-        for selected in selections(binaries):
-            _run(toolchain, project, selected, call, arguments, say, told)
+    for call in _calls(toolchain, project, tuple(dict.fromkeys(targets.values())), request, env, cache, say):
+        for selected in grouped(binaries):
+            _run(toolchain, project, selected, call, request, say, told)
     return [_found(built, wanted, platform) for wanted in binaries for platform in platforms]
 
 
@@ -146,35 +130,43 @@ def _calls(
     toolchain: Toolchain,
     project: Project,
     targets: Sequence[Target],
-    cargo_args: Sequence[str],
+    request: _Request,
     env: Mapping[str, str],
     cache: Path,
     say: Callable[[str], None],
 ) -> list[_Call]:
     places = remap.places(toolchain, project.root, env, target_directory=project.target_directory)
-    together: dict[tuple[str, ...], list[Target]] = {}
-    for target in dict.fromkeys(targets):
-        sysroot = std.sysroot(toolchain, target, project.directory, env=env, cache=cache, say=say)
-        users = rustflags.of_user(toolchain, target, project.directory, env=env, cargo_args=cargo_args)
-        flags = (*users, *rustflags.krusts(users, sysroot=sysroot, places=places))
-        together.setdefault(flags, []).append(target)
-    calls = []
-    for flags, same in together.items():
-        linkers: dict[str, str] = {}
-        for target in same:
-            linkers |= zig.environment(toolchain, target, env=env, cache=cache)
-        # What the user has set stays: someone who names a linker or a C compiler means it.
-        variables = {**linkers, **env, **remap.c_flags(places, same, env), rustflags.VARIABLE: rustflags.encode(flags)}
-        calls.append(_Call(targets=tuple(same), env=variables))
+    sysroots = std.sysroots(toolchain, targets, project.directory, env=env, cache=cache, say=say)
+    users = rustflags.of_user(toolchain, targets, project.directory, env=env, cargo_args=request.cargo_args)
+    linkers: dict[str, str] = {}
+    arguments: dict[Target, str] = {}
+    hiding: dict[tuple[str, ...], list[Target]] = {}
+    for target in targets:
+        linkers |= zig.environment(toolchain, target, env=env, cache=cache)
+        flags = users[target].flags
+        cpu = request.target_cpu.get(target)
+        ours = rustflags.krusts(flags, sysroot=sysroots[target], places=places, cpu=cpu, dynamic=request.allow_dynamic)
+        if users[target].hidden:
+            hiding.setdefault((*flags, *ours), []).append(target)
+        else:
+            arguments[target] = rustflags.argument(target, users[target], ours)
+    # What the user has set stays: someone who names a linker or a C compiler means it.
+    given = {**linkers, **env, **remap.c_flags(places, targets, env)}
+    bare = {name: value for name, value in given.items() if name not in (rustflags.VARIABLE, rustflags.PLAIN)}
+    calls = [_Call(targets=tuple(arguments), arguments=tuple(arguments.values()), env=bare)] if arguments else []
+    calls += [
+        _Call(targets=tuple(same), arguments=(), env={**given, rustflags.VARIABLE: rustflags.encode(flags)})
+        for flags, same in hiding.items()
+    ]
     return calls
 
 
 def _run(
     toolchain: Toolchain,
     project: Project,
-    selected: Selection,
+    selected: Selected,
     call: _Call,
-    arguments: Sequence[str],
+    request: _Request,
     say: Callable[[str], None],
     told: Callable[[BinaryTarget, Target, Path], None],
 ) -> None:
@@ -193,31 +185,16 @@ def _run(
         elif (artifact := Artifact.parse(text)) and (path := artifact.executable):
             for kind in artifact.kinds:
                 if binary := wanted.get((artifact.package_id, kind, artifact.name)):
-                    told(binary, _target(path, call.targets), path if selected.alone else _set_aside(path, binary))
+                    told(binary, _target(path, call.targets), path if selected.alone else set_aside(path, binary))
 
     names = ", ".join(each.name for each in selected.binaries)
     run(
-        [*command, FORMAT, *arguments],
+        [*command, FORMAT, f"--profile={request.profile}", *request.cargo_args, *call.arguments],
         cwd=project.directory,
         env=call.env,
         failure=f"cannot build '{names}': cargo failed, and has said why above",
         line=line,
     )
-
-
-def _set_aside(path: Path, binary: BinaryTarget) -> Path:
-    """A name of its own for the executable at `path`, whose name is also that of another package's."""
-    kept = path.parent / ".krust" / binary.package.name / path.name
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.unlink(missing_ok=True)
-        try:
-            kept.hardlink_to(path)  # cargo makes a new file in its place, and leaves this one
-        except OSError:  # a file system without them
-            shutil.copy2(path, kept)
-    except OSError as error:
-        raise CargoError(f"cannot set '{path}' aside in '{kept.parent}': {error.strerror}; make room") from error
-    return kept
 
 
 def _target(path: Path, targets: Sequence[Target]) -> Target:

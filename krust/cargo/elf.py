@@ -58,7 +58,7 @@ class _Segment:
     size: int
 
 
-def check(path: Path, target: Target) -> Executable:
+def check(path: Path, target: Target, *, allow_dynamic: bool = False) -> Executable:
     """What the file at `path` is: a static executable for `target`, or else BinaryError, which says what to do."""
     try:
         with path.open("rb") as file:
@@ -71,7 +71,7 @@ def check(path: Path, target: Target) -> Executable:
         is_for, wanted = (f"machine {each.machine}, {each.bits} bits, {each.order} endian" for each in (found, target))
         fault = f"it is for {is_for}, and '{target.platform}' is {wanted}"
         raise BinaryError(f"cannot use '{path}': {fault}; build it with --target {target}")
-    if not found.static:
+    if not (found.static or allow_dynamic):
         raise BinaryError(f"cannot use '{path}': it is dynamically linked, {_loading(found)}; {_STATIC}")
     return found
 

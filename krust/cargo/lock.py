@@ -8,15 +8,19 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from krust.errors import ToolchainError
+from krust.errors import KrustError, ToolchainError
+
+
+class Busy(KrustError):
+    """Another process has the lock, and nobody wanted to wait. It does not leave krust.cargo."""
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, waiting: Callable[[], None] = lambda: None) -> Iterator[int]:
+def locked(path: Path, *, waiting: Callable[[], None] = lambda: None, wait: bool = True) -> Iterator[int]:
     """Hold the lock at `path`; yield its descriptor, which a child may inherit to hold it on.
 
     waiting  is called once if another process has it
-    raises   ToolchainError where the file cannot be made
+    raises   ToolchainError where the file cannot be made; Busy if another process has it and we are not to wait
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,6 +32,8 @@ def locked(path: Path, *, waiting: Callable[[], None] = lambda: None) -> Iterato
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            if not wait:
+                raise Busy(f"'{path}' is locked") from None
             waiting()
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield descriptor

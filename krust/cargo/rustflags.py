@@ -2,14 +2,16 @@
 
 Cargo takes rustflags from the first of these that has any, and from no other: CARGO_ENCODED_RUSTFLAGS, RUSTFLAGS, those
 of the target (by triple and by each cfg(...) that holds), those of [build]. Flags put into one place therefore hide
-another. So krust works out which ones cargo would take, adds its own, and hands over the sum in the first place.
+another. So krust works out which ones cargo would take, and hands its own over as one more `--config` for the target's
+triple, with what that would hide before them: each target has its own flags then, and one call of cargo does for all.
 Source: the Cargo book, "build.rustflags", and cargo's `env_args` in core/compiler/build_context/target_info.rs.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,39 +21,76 @@ from krust.cargo.process import output
 from krust.cargo.remap import Places, cargo_home, rust_flags
 from krust.cargo.targets import Target
 from krust.cargo.toolchain import Toolchain
-from krust.errors import CargoError
+from krust.errors import CargoError, SettingError
 
 VARIABLE = "CARGO_ENCODED_RUSTFLAGS"
 """The first place that cargo looks at. Any character may be in a flag there, but for the separator."""
+
+PLAIN = "RUSTFLAGS"
+"""The second one: words."""
 
 _SEPARATOR = "\x1f"
 
 _FILES = ("config.toml", "config")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Users:
+    """What cargo would give rustc for one target if krust were not there, in cargo's order.
+
+    carried  those that krust has to say again, or its own would hide them; the others arrive by themselves
+    text     the triple's table has one string, which no list can be added to: krust says a string in its place
+    hidden   the environment hides flags of the target's tables, which would come to light if krust emptied it
+    """
+
+    flags: tuple[str, ...]
+    carried: tuple[str, ...]
+    text: bool = False
+    hidden: bool = False
+
+
 def of_user(
-    toolchain: Toolchain, target: Target, directory: Path, *, env: Mapping[str, str], cargo_args: Sequence[str] = ()
-) -> tuple[str, ...]:
-    """The flags that cargo would give rustc for `target` if krust were not there, in cargo's order.
+    toolchain: Toolchain,
+    targets: Iterable[Target],
+    directory: Path,
+    *,
+    env: Mapping[str, str],
+    cargo_args: Sequence[str] = (),
+) -> dict[Target, Users]:
+    """The user's flags for each of `targets`.
 
     directory   where cargo is run; configuration files count from there upwards, and in CARGO_HOME
     raises      CargoError where cargo cannot read its configuration, and has said why
     """
-    if (encoded := env.get(VARIABLE)) is not None:
-        return tuple(encoded.split(_SEPARATOR)) if encoded else ()
-    if (plain := env.get("RUSTFLAGS")) is not None:
-        return _words(plain)
     config = _config(toolchain, directory, env, configuration(cargo_args))
-    of_targets = config.get("target", {})
-    flags = _flags(of_targets.get(target.triple)) + _words(env.get(f"CARGO_TARGET_{target.variable}_RUSTFLAGS", ""))
-    conditions = sorted(key for key in of_targets if key.startswith("cfg("))
-    conditional = {key: found for key in conditions if (found := _flags(of_targets[key]))}
+    return {target: _of_target(toolchain, target, directory, env, config) for target in targets}
+
+
+def _of_target(
+    toolchain: Toolchain, target: Target, directory: Path, env: Mapping[str, str], config: Mapping[str, Any]
+) -> Users:
+    tables = config.get("target", {})
+    text = isinstance(_rustflags(tables.get(target.triple)), str)
+    triples = _flags(tables.get(target.triple))
+    others = _words(env.get(f"CARGO_TARGET_{target.variable}_RUSTFLAGS", ""))
+    conditional = {key: found for key in sorted(tables) if key.startswith("cfg(") and (found := _flags(tables[key]))}
     if conditional:
         facts = _facts(toolchain, target, directory, env)
         for condition, found in conditional.items():
             if cfg.holds(condition, facts):
-                flags += found
-    return flags or _flags(config.get("build")) + _words(env.get("CARGO_BUILD_RUSTFLAGS", ""))
+                others += found
+    if (first := _of_environment(env)) is not None:
+        return Users(flags=first, carried=first, text=text, hidden=bool(triples or others))
+    if flags := triples + others:
+        return Users(flags=flags, carried=triples if text else (), text=text)
+    last = _flags(config.get("build")) + _words(env.get("CARGO_BUILD_RUSTFLAGS", ""))
+    return Users(flags=last, carried=last, text=text)
+
+
+def _of_environment(env: Mapping[str, str]) -> tuple[str, ...] | None:
+    if (encoded := env.get(VARIABLE)) is not None:
+        return tuple(encoded.split(_SEPARATOR)) if encoded else ()
+    return _words(env[PLAIN]) if PLAIN in env else None
 
 
 def encode(flags: Sequence[str]) -> str:
@@ -59,12 +98,40 @@ def encode(flags: Sequence[str]) -> str:
     return _SEPARATOR.join(flags)
 
 
-def krusts(users: Sequence[str], *, sysroot: Path | None, places: Places) -> tuple[str, ...]:
+def argument(target: Target, users: Users, ours: Sequence[str]) -> str:
+    """An argument of cargo that adds `ours` to the flags of the user for `target`; the last on its line.
+
+    What is in VARIABLE and PLAIN is in it, so they are to be taken out of the environment.
+    Raises SettingError where the user's flags are one string, and ours would fall into pieces in it.
+    """
+    flags = (*users.carried, *ours)
+    if users.text and (broken := [flag for flag in flags if len(flag.split()) != 1]):
+        fault = f"the rustflags of '{target}' are one string, and '{broken[0]}' has a space"
+        raise SettingError(f"cannot add to cargo's configuration: {fault}; make them a list there")
+    return f"--config=target.{target}.rustflags={_toml(' '.join(flags) if users.text else flags)}"
+
+
+def _toml(value: object) -> str:
+    """Texts and lists of them: those of JSON are TOML's, but for one character that has to be escaped there."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def krusts(
+    users: Sequence[str], *, sysroot: Path | None, places: Places, cpu: str | None = None, dynamic: bool = False
+) -> tuple[str, ...]:
     """What krust adds to the flags of the user: static, position-independent, the same anywhere.
 
     sysroot  a standard library that krust has built; None for the compiler's own
+    cpu      the least processor that the program needs, as `rustc --print=target-cpus` calls it
+    dynamic  leave it to the user and to rustc, which makes static programs for musl, whether it is static
+    raises   SettingError for a cpu where the user's flags have one too: which one counts would depend on where it is
     """
-    flags = ["-Ctarget-feature=+crt-static"]
+    flags = [] if dynamic else ["-Ctarget-feature=+crt-static"]
+    if cpu is not None:
+        if any("target-cpu" in flag for flag in users):
+            fault = "rustflags of cargo's configuration or environment have one too"
+            raise SettingError(f"cannot set target-cpu to '{cpu}': {fault}; remove one of the two")
+        flags.append(f"-Ctarget-cpu={cpu}")
     if not any("relocation-model" in flag for flag in users):
         # rustc says -static-pie where it makes one, zig's driver drops the word, and what comes out is not a PIE.
         flags.append("-Clink-arg=-pie")
@@ -103,10 +170,14 @@ def _facts(toolchain: Toolchain, target: Target, directory: Path, env: Mapping[s
 
 def _flags(table: object) -> tuple[str, ...]:
     """The rustflags of a table of the configuration: a list, or words in one string."""
-    value = table.get("rustflags") if isinstance(table, dict) else None
+    value = _rustflags(table)
     if isinstance(value, str):
         return _words(value)
     return tuple(str(flag) for flag in value) if isinstance(value, list) else ()
+
+
+def _rustflags(table: object) -> object:
+    return table.get("rustflags") if isinstance(table, dict) else None
 
 
 def _words(text: str) -> tuple[str, ...]:

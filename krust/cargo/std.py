@@ -6,14 +6,16 @@ is unstable, so RUSTC_BOOTSTRAP is set for this one build; programs are then com
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 from krust.cargo import remap, rustflags, zig
 from krust.cargo.answers import rustup_home
-from krust.cargo.lock import locked
+from krust.cargo.lock import Busy, locked
 from krust.cargo.messages import FORMAT, Artifact
 from krust.cargo.process import output, run
 from krust.cargo.targets import Target
@@ -24,6 +26,12 @@ _FORM = 1
 """Goes up when what is kept is built in another way."""
 
 _BUILD_STD = "-Zbuild-std=std,panic_abort,panic_unwind"
+
+_WORK = ".tmp"
+"""What is put after the name of the folder in which the first of the libraries, and all others, are built."""
+
+_OWN = "krust_std"
+"""What cargo calls the package that is built for the sake of its dependencies."""
 
 _MANIFEST = """\
 [package]
@@ -42,43 +50,80 @@ _DROPPED_PREFIXES = ("CARGO_BUILD_", "CARGO_TARGET_", "CARGO_PROFILE_", "CARGO_U
 """Variables that would make the library another one for this user; it is kept for whatever is built later."""
 
 
-def sysroot(
+def sysroots(
     toolchain: Toolchain,
-    target: Target,
+    targets: Iterable[Target],
     directory: Path,
     *,
     env: Mapping[str, str],
     cache: Path,
     say: Callable[[str], None],
-) -> Path | None:
-    """Where rustc finds the standard library of `target`: a path for --sysroot, None if rustc looks there by itself.
+) -> dict[Target, Path | None]:
+    """Where rustc finds the standard library of each target: a path for --sysroot, None if it looks there by itself.
 
     What is missing is had from rustup, or built from source, which takes minutes, once per compiler and target. A
     library that is being built is not seen before it is whole, and no two processes build it.
 
-    raises  ToolchainError where there is no way, with the commands that would make one; CargoError if the build fails
+    directory  where rustup is run, so that rust-toolchain.toml counts
+    raises     ToolchainError where there is no way, with the commands that would make one; CargoError if the build
+               fails. What was whole by then is kept.
     """
-    if toolchain.has(target.triple):
-        return None
-    kept = cache / "std" / _key(toolchain, target)
-    if kept.is_dir():
-        return kept
-    rustup = _Rustup.of(toolchain, directory, env)
-    if rustup and rustup.add_target(target, cache, say) and toolchain.has(target.triple):
-        return None
-    if not _has_source(toolchain) and rustup:
-        rustup.add_source(cache, say)
-    if not _has_source(toolchain):
-        fault = f"cannot build for '{target}': no standard library for it with {toolchain}"
-        raise ToolchainError(f"{fault}; {_ways(target, rustup)}")
-    its = f"the standard library of {target}"
-    with locked(
-        kept.with_name(f"{kept.name}.lock"), waiting=lambda: say(f"waiting for another krust, which builds {its}")
-    ) as lock:
-        if not kept.is_dir():
-            say(f"building {its} from source: one or two minutes, once for rustc {toolchain.release}")
-            _build(toolchain, target, kept, lock, env, cache)
-    return kept
+    wanted = tuple(dict.fromkeys(targets))
+    if missing := _missing(toolchain, wanted, cache):
+        rustup = _Rustup.of(toolchain, directory, env)
+        if rustup:
+            rustup.add_targets(missing, cache, say)
+            missing = _missing(toolchain, missing, cache)
+        if missing and rustup and not has_source(toolchain):
+            rustup.add_source(cache, say)
+        if missing and not has_source(toolchain):
+            fault = f"cannot build for '{missing[0]}': no standard library for it with {toolchain}"
+            raise ToolchainError(f"{fault}; {_ways(missing[0], rustup)}")
+        if missing:
+            _build_missing(toolchain, missing, env, cache, say)
+    return {target: None if toolchain.has(target.triple) else place(toolchain, target, cache) for target in wanted}
+
+
+def place(toolchain: Toolchain, target: Target, cache: Path) -> Path:
+    """Where a standard library that krust has built is kept, if it has."""
+    return cache / "std" / _key(toolchain, target)
+
+
+def _missing(toolchain: Toolchain, targets: Sequence[Target], cache: Path) -> list[Target]:
+    return [each for each in targets if not (toolchain.has(each.triple) or place(toolchain, each, cache).is_dir())]
+
+
+def _build_missing(
+    toolchain: Toolchain, targets: Sequence[Target], env: Mapping[str, str], cache: Path, say: Callable[[str], None]
+) -> None:
+    """Build what is still missing once nobody else builds any of it: one call of cargo, which shares out the cores."""
+    _sweep(cache)
+    with contextlib.ExitStack() as stack:
+        locks = [
+            # In one order for all processes, or two could wait for each other.
+            stack.enter_context(locked(_lock(place(toolchain, target, cache)), waiting=partial(say, _waiting(target))))
+            for target in sorted(targets, key=str)
+        ]
+        if left := _missing(toolchain, targets, cache):
+            its = f"the standard library of {', '.join(map(str, left))}"
+            minutes = "one or two minutes" + (" each" if len(left) > 1 else "")
+            say(f"building {its} from source: {minutes}, once for rustc {toolchain.release}")
+            _build(toolchain, left, locks, env, cache)
+
+
+def _sweep(cache: Path) -> None:
+    """Remove what killed processes have left. Whoever is at work has the lock of the first of what is built."""
+    for work in (cache / "std").glob(f"*{_WORK}"):
+        with contextlib.suppress(Busy), locked(_lock(work.with_name(work.name.removesuffix(_WORK))), wait=False):
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _lock(kept: Path) -> Path:
+    return kept.with_name(f"{kept.name}.lock")
+
+
+def _waiting(target: Target) -> str:
+    return f"waiting for another krust, which builds the standard library of {target}"
 
 
 def _key(toolchain: Toolchain, target: Target) -> str:
@@ -86,7 +131,8 @@ def _key(toolchain: Toolchain, target: Target) -> str:
     return f"{target.triple}-{toolchain.release}-{sha256(f'{_FORM} {toolchain.version}'.encode()).hexdigest()[:12]}"
 
 
-def _has_source(toolchain: Toolchain) -> bool:
+def has_source(toolchain: Toolchain) -> bool:
+    """Whether the source of the standard library is installed."""
     return (toolchain.source / "library/std/Cargo.toml").is_file()
 
 
@@ -98,44 +144,71 @@ def _ways(target: Target, rustup: _Rustup | None) -> str:
     return f"install the source of its standard library ({debian}), or use a compiler of rustup (https://rustup.rs)"
 
 
-def _build(toolchain: Toolchain, target: Target, kept: Path, lock: int, env: Mapping[str, str], cache: Path) -> None:
-    """Build in a folder beside `kept`, and rename. The child has the lock too: if we are killed, it may live on."""
-    linker = zig.environment(toolchain, target, env=env, cache=cache)
-    work = kept.with_name(f"{kept.name}.tmp")
+def _build(
+    toolchain: Toolchain, targets: Sequence[Target], locks: Sequence[int], env: Mapping[str, str], cache: Path
+) -> None:
+    """Build in a folder beside the one that is kept, and rename each library to its place as soon as it is whole.
+
+    The child has the locks too: if we are killed, it may live on.
+    """
+    linkers: dict[str, str] = {}
+    for target in targets:
+        linkers |= zig.environment(toolchain, target, env=env, cache=cache)
+    first = place(toolchain, targets[0], cache)
+    work = first.with_name(f"{first.name}{_WORK}")
     try:
-        shutil.rmtree(work, ignore_errors=True)  # of one that was killed; whoever wrote there has let go of the lock
         package = work / "package"
         (package / "src").mkdir(parents=True)
         (package / "src/lib.rs").write_text("#![no_std]\n")
         (package / "Cargo.toml").write_text(_MANIFEST)
-        libraries = _compile(toolchain, target, package, lock, {**linker, **_plain(env)}, env)
-        folder = work / "sysroot/lib/rustlib" / target.triple / "lib"
-        folder.mkdir(parents=True)
-        for library in libraries:
-            shutil.copy2(library, folder)
-        (work / "sysroot").rename(kept)
+
+        def whole(target: Target, libraries: Sequence[Path]) -> None:
+            sysroot = work / target.triple
+            folder = sysroot / "lib/rustlib" / target.triple / "lib"
+            folder.mkdir(parents=True)
+            for library in libraries:
+                shutil.copy2(library, folder)
+            sysroot.rename(place(toolchain, target, cache))
+
+        _compile(toolchain, targets, package, locks, {**linkers, **_plain(env)}, env, whole)
     except OSError as error:
-        fault = f"cannot keep the standard library of '{target}' in '{kept.parent}': {error.strerror}"
+        fault = f"cannot keep the standard library of '{targets[0]}' in '{first.parent}': {error.strerror}"
         raise ToolchainError(f"{fault}; make room, or name another cache directory") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
 def _compile(
-    toolchain: Toolchain, target: Target, package: Path, lock: int, variables: Mapping[str, str], env: Mapping[str, str]
-) -> list[Path]:
-    """The .rlib files that cargo makes of the standard library, as it names them."""
+    toolchain: Toolchain,
+    targets: Sequence[Target],
+    package: Path,
+    locks: Sequence[int],
+    variables: Mapping[str, str],
+    env: Mapping[str, str],
+    whole: Callable[[Target, Sequence[Path]], None],
+) -> None:
+    """Have cargo build; `whole` takes the .rlib files that cargo names for a target, once all of them are there."""
     places = remap.places(toolchain, package, env)
     flags = ("-Clink-self-contained=no", "-Ctarget-feature=+crt-static", *remap.rust_flags(places))
-    output_to = package / "target"
-    found: list[Path] = []
+    found: dict[Target, list[Path]] = {target: [] for target in targets}
 
     def line(text: str) -> None:
-        if (artifact := Artifact.parse(text)) and artifact.name != "krust_std":
-            found.extend(file for file in artifact.files if file.suffix == ".rlib")
+        if not (artifact := Artifact.parse(text)):
+            return
+        for file in artifact.files:
+            target = next((each for each in found if file.is_relative_to(package / "target" / each.triple)), None)
+            if target is None or file.suffix != ".rlib":
+                continue  # a program of this machine, such as a build script
+            if artifact.name != _OWN:
+                found[target].append(file)
+            elif any(path.name.startswith("libstd-") for path in found[target]):
+                whole(target, found.pop(target))  # it needs all the others, so it comes last
 
+    command: list[str | Path] = [toolchain.cargo, "build", _BUILD_STD, "--release", FORMAT]
+    command += [f"--target={target}" for target in targets]
+    names = ", ".join(map(str, targets))
     run(
-        [toolchain.cargo, "build", _BUILD_STD, "--release", f"--target={target}", f"--target-dir={output_to}", FORMAT],
+        [*command, f"--target-dir={package / 'target'}"],
         cwd=package,
         env={
             **variables,
@@ -146,13 +219,12 @@ def _compile(
             "RUSTC_WORKSPACE_WRAPPER": "",
             rustflags.VARIABLE: rustflags.encode(flags),
         },
-        failure=f"cannot build the standard library of '{target}': cargo failed, and has said why above",
+        failure=f"cannot build the standard library of '{names}': cargo failed, and has said why above",
         line=line,
-        keep=(lock,),
+        keep=locks,
     )
-    if not any(path.name.startswith("libstd-") for path in found):
-        raise CargoError(f"cannot build the standard library of '{target}': cargo named no library; update Rust")
-    return found
+    if found:
+        raise CargoError(f"cannot build the standard library of '{next(iter(found))}': cargo named none; update Rust")
 
 
 def _plain(env: Mapping[str, str]) -> dict[str, str]:
@@ -163,8 +235,10 @@ def _plain(env: Mapping[str, str]) -> dict[str, str]:
 class _Rustup:
     """rustup, where the toolchain is one of its own. What it does is told first, and done by one krust at a time."""
 
-    def __init__(self, program: Path, name: str, directory: Path, env: Mapping[str, str]) -> None:
-        self._program, self._name, self._directory, self._env = program, name, directory, env
+    def __init__(self, program: Path, toolchain: Toolchain, directory: Path, env: Mapping[str, str]) -> None:
+        self._program, self._toolchain, self._name = program, toolchain, toolchain.sysroot.name
+        self._directory = directory
+        self._env = {**env, "RUST_BACKTRACE": "0"}  # a file that its server lacks is no fault of rustup's
 
     @classmethod
     def of(cls, toolchain: Toolchain, directory: Path, env: Mapping[str, str]) -> _Rustup | None:
@@ -172,22 +246,25 @@ class _Rustup:
         program = shutil.which("rustup", path=env.get("PATH", ""))
         if program is None or toolchain.sysroot.parent.resolve() != (home / "toolchains").resolve():
             return None
-        return cls(Path(program), toolchain.sysroot.name, directory, env)
+        return cls(Path(program), toolchain, directory, env)
 
-    def add_target(self, target: Target, cache: Path, say: Callable[[str], None]) -> bool:
-        """Whether rustup has the standard library of `target`, and has installed it."""
-        if target.triple not in self._ask("target", "list").split():
-            return False
-        return self._add("target", target.triple, cache, say)
+    def add_targets(self, targets: Sequence[Target], cache: Path, say: Callable[[str], None]) -> None:
+        """Install the standard libraries that rustup has, as far as that works."""
+        has = self._ask("target", "list").split()
+        known = [target.triple for target in targets if target.triple in has]
+        if known and not self._add("target", known, cache, say) and len(known) > 1:
+            for triple in known:
+                if not self._toolchain.has(triple):  # it stops at the first that it cannot fetch
+                    self._add("target", [triple], cache, say)
 
     def add_source(self, cache: Path, say: Callable[[str], None]) -> bool:
-        return self._add("component", "rust-src", cache, say)
+        return self._add("component", ["rust-src"], cache, say)
 
-    def _add(self, kind: str, what: str, cache: Path, say: Callable[[str], None]) -> bool:
+    def _add(self, kind: str, what: Sequence[str], cache: Path, say: Callable[[str], None]) -> bool:
         with locked(cache / "std" / "rustup.lock"):
-            say(f"running 'rustup {kind} add {what} --toolchain {self._name}'")
+            say(f"running 'rustup {kind} add {' '.join(what)} --toolchain {self._name}'")
             try:
-                self._ask(kind, "add", what)
+                self._ask(kind, "add", *what)
             except CargoError:
                 return False  # its words are on stderr; there is another way, or an error that names this one
         return True
