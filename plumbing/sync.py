@@ -6,6 +6,7 @@ the other way, and from registry to registry nothing touches the disk.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from threading import Event
 
@@ -81,8 +82,14 @@ class _Watched:
         return self._source.read(descriptor)
 
     def open_blob(self, descriptor: Descriptor) -> Stream:
+        return self._watch(self._source.open_blob, descriptor)
+
+    def open_unverified(self, descriptor: Descriptor) -> Stream:
+        return self._watch(self._source.open_unverified, descriptor)
+
+    def _watch(self, open_: Callable[[Descriptor], Stream], descriptor: Descriptor) -> Stream:
         self.advance(descriptor, -self._read.get(descriptor.digest, 0))
-        return _WatchedStream(self._source.open_blob(descriptor), descriptor, self)
+        return _WatchedStream(open_(descriptor), descriptor, self)
 
     def advance(self, descriptor: Descriptor, count: int) -> None:
         if self._stopped.is_set():

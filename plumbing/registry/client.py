@@ -46,6 +46,7 @@ class Client:
         self._warn = warn
         self._warned: set[str] = set()
         self._paces: dict[str, Pace] = {}
+        self._closed = threading.Event()
         self._lock = threading.Lock()
         self._opening = threading.Lock()
         self._transport: Transport | None = None
@@ -102,6 +103,8 @@ class Client:
         self._warn(text)
 
     def close(self) -> None:
+        """End all connections, and wake up who waits to try again."""
+        self._closed.set()
         if self._transport is not None:
             self._transport.close()
 
@@ -189,12 +192,17 @@ class Client:
         if seconds >= _NOTICED:
             self.warn(f"{clean(why)}; trying again in {seconds:.0f} s")
         if seconds:
-            self.clock.sleep(seconds)
+            self._sleep(seconds)
+
+    def _sleep(self, seconds: float) -> None:
+        self.clock.sleep(seconds, self._closed)
+        if self._closed.is_set():  # Ctrl-C, say: who would wait for two minutes to be told so
+            raise RegistryError(f"cannot wait for '{self.host}': the command is over", host=self.host)
 
     def _pace(self, url: str) -> Pace:
         host = Origin.of(url).authority
         with self._lock:
-            return self._paces.setdefault(host, Pace(self.clock))
+            return self._paces.setdefault(host, Pace(self.clock, self._sleep))
 
     # one request
 

@@ -48,6 +48,8 @@ def _then(status: int, problem: Problem, host: str, credential: str | None, *, p
     """The next step; "" where nobody knows one."""
     if problem.has("UNAUTHORIZED") and status == 400:
         return f"'krust login {host}', or, on Nexus, switch on its Docker Bearer Token Realm"
+    if problem.has("DIGEST_INVALID") and pushing:
+        return "'krust verify' tells whether the blob is corrupt here, or became so on its way"
     if problem.has("NAME_UNKNOWN") and pushing:
         return "create the repository there first, or check its name"
     if status == 401 or problem.has("UNAUTHORIZED"):

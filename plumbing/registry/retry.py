@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 
@@ -56,8 +56,9 @@ def retry_after(value: str | None, clock: Clock) -> float | None:
 class Pace:
     """How fast a host may be asked; shared by all threads. One 429 pauses everybody, and successes forget it again."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, sleep: Callable[[float], None]) -> None:
         self._clock = clock
+        self._sleep = sleep
         self._lock = threading.Lock()
         self._until = 0.0
         self._limits = 0
@@ -65,7 +66,7 @@ class Pace:
     def wait(self) -> None:
         """Return when the host may be asked. A thread that wakes up to a longer pause sleeps on."""
         while (left := self._until - self._clock.monotonic()) > 0:
-            self._clock.sleep(left)
+            self._sleep(left)
 
     def limit(self, asked: float | None) -> float:
         """The host said: not so many. Pause all for the seconds that it `asked`, else longer each time; return them."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 Log = Callable[[int, str], None]
 """Takes a level and a line without secrets: 1 for requests and answers, 2 for their headers too."""
@@ -17,11 +18,15 @@ Warn = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """Time, so that tests need none. `jitter` is a factor around 1: many clients must not come back at once."""
+    """Time, so that tests need none.
+
+    sleep   for some seconds, or until the event happens
+    jitter  a factor around 1: many clients must not come back at once
+    """
 
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float, Event], object] = lambda seconds, event: event.wait(seconds)
     jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2)
 
 

@@ -11,7 +11,7 @@ import ipaddress
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import cast
 from urllib.parse import quote
@@ -37,8 +37,9 @@ class Transport:
     def send(self, request: Request) -> Answer:
         """The answer's head; its body is read from it. Raises Lost, RegistryError, or what `request.body` raises."""
         origin = Origin.of(request.url)
-        with _failing(origin.authority):
-            response = self._pool(origin).handle_request(self._outgoing(request, origin))
+        body = _Stream(request.body)
+        with body, _failing(origin.authority):
+            response = self._pool(origin).handle_request(self._outgoing(request, origin, body))
         headers = Headers((_text(name), _text(value)) for name, value in response.headers.raw)
         chunks = _chunks(cast(httpx.SyncByteStream, response.stream), origin.authority)
         return Answer(response.status_code, headers, request.url, chunks, response.close)
@@ -49,7 +50,7 @@ class Transport:
                 pool.close()
             self._pools.clear()
 
-    def _outgoing(self, request: Request, origin: Origin) -> httpx.Request:
+    def _outgoing(self, request: Request, origin: Origin, body: httpx.SyncByteStream) -> httpx.Request:
         parts = split(request.url)
         target = quote(f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}", safe=_SAFE)
         headers = {
@@ -65,7 +66,7 @@ class Transport:
             request.method,
             self._address(origin),
             headers=[(name.encode("ascii"), value.encode("utf-8")) for name, value in headers.items()],
-            stream=_Stream(request.body),
+            stream=body,
             extensions={
                 "target": target.encode("ascii"),
                 "sni_hostname": origin.host,
@@ -107,12 +108,24 @@ class Transport:
 
 
 class _Stream(httpx.SyncByteStream):
+    """A body as httpx takes it. `with` it: where an answer comes early, nobody else ends what was begun to be read."""
+
     def __init__(self, body: Body | None) -> None:
-        self._body = body
+        self._parts = _parts(body)
 
     def __iter__(self) -> Iterator[bytes]:
-        if self._body is not None:
-            yield from self._body
+        return self._parts
+
+    def __enter__(self) -> _Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._parts.close()
+
+
+def _parts(body: Body | None) -> Generator[bytes, None, None]:
+    if body is not None:
+        yield from body
 
 
 def proxy_for(origin: Origin, settings: Settings) -> str | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 from urllib.parse import quote
 
-from plumbing.errors import RegistryError
+from plumbing.errors import DigestMismatch, RegistryError
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.exchange import Source
 from plumbing.registry import redirect, retry
@@ -36,7 +36,10 @@ _OCTETS = "application/octet-stream"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Bytes of a blob, from `start` to before `end`, read anew from `source` each time they are sent."""
+    """Bytes of a blob, from `start` to before `end`, read anew from `source` each time they are sent.
+
+    The registry hashes them, and refuses what does not fit the digest of the PUT; once is enough.
+    """
 
     source: Source
     blob: Descriptor
@@ -49,17 +52,24 @@ class Part:
 
     def __iter__(self) -> Iterator[bytes]:
         at = 0
-        with self.source.open_blob(self.blob) as stream:
+        with self.source.open_unverified(self.blob) as stream:
             while at < self.end:
                 data = stream.read(_CHUNK)
                 if not data:
-                    break  # a blob of another size; the stream has said so, unless it is somebody else's
+                    raise DigestMismatch(
+                        self.blob.digest, f"{at} bytes, expected {self.blob.size}", where="what is sent"
+                    )
                 if at + len(data) > self.start:
-                    yield data[max(0, self.start - at) : self.end - at]
+                    yield data if self.start <= at and at + len(data) <= self.end else data[self._within(at)]
                 at += len(data)
-            else:
-                if self.end == self.blob.size:
-                    stream.read(1)  # only the end says that all before was right
+            if self.end == self.blob.size and stream.read(1):
+                raise self._changed(f"more than {self.blob.size} bytes")
+
+    def _within(self, at: int) -> slice:
+        return slice(max(0, self.start - at), self.end - at)
+
+    def _changed(self, found: str) -> DigestMismatch:
+        return DigestMismatch(self.blob.digest, found, where="what is sent")
 
 
 class _Again(Exception):

@@ -43,7 +43,7 @@ class Time:
         return Clock(
             monotonic=lambda: time.monotonic() + self._later,
             now=lambda: time.time() + self._later,
-            sleep=self.sleep,
+            sleep=lambda seconds, event: self.sleep(seconds),
             jitter=lambda: 1.0,
         )
 

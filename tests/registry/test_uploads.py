@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from plumbing.errors import Missing, RegistryError, Unreachable
+from plumbing.errors import DigestMismatch, Missing, RegistryError, Unreachable
+from plumbing.registry import Registry
 from tests.registry.faults import SWITCHES, registry
 from tests.registry.faults.exchange import Exchange, Go, Layer, once
 from tests.registry.moves import APP, Image, holds, image, person
@@ -319,6 +322,34 @@ def test_uploads_that_were_lost_because_they_overlap_are_fewer_from_then_on(tmp_
     with registry(upload_lost_once=400) as r:
         person(r).push(r.host, app)
         assert holds(r, app)
+
+
+def test_a_blob_that_is_corrupt_here_is_refused_there(app: Image) -> None:
+    path = app.store.blobs.path(app.layer.digest)
+    path.chmod(0o644)
+    path.write_bytes(b"x" * SIZE)
+    with registry() as r:
+        with pytest.raises(RegistryError, match=r"DIGEST_INVALID.*; 'krust verify' tells"):
+            person(r).push(r.host, app)
+        assert r.store.blobs.size(app.layer.digest) is None
+
+
+def test_a_blob_of_another_size_here_is_not_sent(app: Image) -> None:
+    path = app.store.blobs.path(app.layer.digest)
+    path.chmod(0o644)
+    path.write_bytes(b"x" * 17)
+    with registry() as r, pytest.raises(DigestMismatch, match=f"found 17 bytes, expected {SIZE}"):
+        person(r).push(r.host, app)
+
+
+def test_who_waits_to_try_again_is_woken_by_the_end(app: Image) -> None:
+    with registry(retry_after_429=(100, 99)) as r:
+        begun = time.monotonic()
+        it = Registry(r.host)  # by the real clock
+        threading.Timer(0.3, it.close).start()
+        with pytest.raises(RegistryError, match="the command is over"):
+            it.repository(APP).complete(app.root)
+        assert time.monotonic() - begun < 10
 
 
 # mounts

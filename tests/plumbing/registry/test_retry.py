@@ -22,7 +22,7 @@ class Time:
         self.at += seconds
 
     def clock(self) -> Clock:
-        return Clock(monotonic=lambda: self.at, now=lambda: NOW, sleep=self.sleep, jitter=lambda: 1.0)
+        return Clock(monotonic=lambda: self.at, now=lambda: NOW, jitter=lambda: 1.0)
 
 
 CLOCK = Time().clock()
@@ -77,7 +77,7 @@ def test_retry_after_is_seconds_or_a_date_and_two_minutes_at_most(value: str | N
 
 def test_one_limit_pauses_the_host_for_all() -> None:
     time = Time()
-    pace = Pace(time.clock())
+    pace = Pace(time.clock(), time.sleep)
     pace.wait()
     assert time.sleeps == []
     assert pace.limit(60.0) == 60
@@ -87,7 +87,7 @@ def test_one_limit_pauses_the_host_for_all() -> None:
 
 
 def test_limits_without_retry_after_grow_and_successes_shrink_them() -> None:
-    pace = Pace(Time().clock())
+    pace = Pace(Time().clock(), Time().sleep)
     assert [pace.limit(None) for _ in range(5)] == [1, 2, 4, 8, 8]
     for _ in range(4):
         pace.success()
