@@ -144,7 +144,7 @@ def capability(value: str) -> str:
     """A clause of setcap's: a name alone is meant permitted and effective."""
     from plumbing.layer.capability import parse_capabilities
 
-    clause = value if re.search("[=+-]", value) else f"{value}=ep"
+    clause = value if re.search("[=+-]", word(value)) else f"{value}=ep"
     parse_capabilities(clause)
     return clause
 
