@@ -59,10 +59,22 @@ class Case:
     ) -> ImageSettings:
         """What each place says is TOML; an example is built if `target` is none of `bins`."""
         self.person.write_text(person)
-        package = self.package(metadata, bins=bins, **fields)
+        project = self.project(self.package(metadata, bins=bins, **fields), workspace)
+        return self.of(project, target, env=env, flags=flags)
+
+    def of(
+        self,
+        project: Project,
+        target: str,
+        *,
+        env: Mapping[str, str] | None = None,
+        flags: Mapping[str, object] | None = None,
+    ) -> ImageSettings:
+        [package] = project.packages
+        is_bin = Executable(kind="bin", name=target) in package.executables
         return resolve(
-            self.project(package, workspace),
-            BinaryTarget(package=package, kind="bin" if target in bins else "example", name=target),
+            project,
+            BinaryTarget(package=package, kind="bin" if is_bin else "example", name=target),
             flags=flags or {},
             env=env or {},
             user_config=self.person,
