@@ -25,11 +25,6 @@ class Settings:
         return cls(env=dict(os.environ), here=Path.cwd(), console=Console(color="NO_COLOR" not in os.environ))
 
     @property
-    def repo(self) -> str | None:
-        """host/prefix of the repositories that images are pushed to."""
-        return self.env.get("KRUST_REPO") or None
-
-    @property
     def cache(self) -> Path:
         """Where what can be made again is kept between runs: standard libraries, the linker's environment."""
         named = self.env.get("KRUST_CACHE")
@@ -42,13 +37,15 @@ class Settings:
     @property
     def created(self) -> int:
         """Seconds since 1970-01-01 UTC, for all times in an image. reproducible-builds.org, SOURCE_DATE_EPOCH."""
-        text = self.env.get("SOURCE_DATE_EPOCH") or "0"
-        from krust.errors import SettingError
+        return self.epoch(self.env.get("SOURCE_DATE_EPOCH") or "0", "SOURCE_DATE_EPOCH")
 
+    @staticmethod
+    def epoch(text: str, name: str) -> int:
+        """Seconds since 1970 from `text`, to which `name` was set. Raises SettingError."""
         if not text.isascii() or not text.isdigit() or len(text) > 12:
-            raise SettingError(
-                f"cannot use SOURCE_DATE_EPOCH '{text}': expected seconds since 1970, such as 1700000000"
-            )
+            from krust.errors import SettingError
+
+            raise SettingError(f"cannot use {name} '{text}': expected seconds since 1970, such as 1700000000")
         return int(text)
 
 

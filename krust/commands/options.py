@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
 import click
+
+from krust.cargo.selection import Selection
+from krust.config.keys import BIN, TABLE, Key
+from plumbing.commands.options import Pair
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _META = "krust.cargo_args"
 
@@ -25,3 +35,67 @@ def cargo_args(ctx: click.Context) -> tuple[str, ...]:
     """What stood after `--`."""
     words: tuple[str, ...] = ctx.meta.get(_META, ())
     return words
+
+
+def settings_options(function: F) -> F:
+    """`flags`: what was given on the command line of the keys that have a flag, by their names. See config.keys."""
+    keys = [key for key in TABLE if key.flag and key is not BIN]
+
+    @wraps(function)
+    def collected(*args: Any, **more: Any) -> Any:
+        flags = {key.name: more.pop(_parameter(key)) for key in keys}
+        return function(*args, flags=flags, **more)
+
+    decorated: Any = collected
+    for key in reversed(keys):
+        decorated = _option(key)(decorated)
+    return decorated  # type: ignore[no-any-return]  # it is `function`, with other parameters
+
+
+def _parameter(key: Key[Any]) -> str:
+    return f"setting_{key.name.replace('-', '_')}"
+
+
+def _option(key: Key[Any]) -> Callable[[F], F]:
+    short = ("-t",) if key.flag == "--tag" else ()
+    meaning = key.meaning.partition(". ")[0].rstrip(".").replace("`", "'")
+    several = "; repeatable" if key.form != "text" else ""
+    return click.option(
+        *short,
+        key.flag,
+        _parameter(key),
+        multiple=key.form != "text",
+        type=Pair() if key.form == "map" else str,
+        metavar="NAME=VALUE" if key.form == "map" else "TEXT",
+        help=f"{meaning}{several}.",
+    )
+
+
+def selection_options(function: F) -> F:
+    """`selection: Selection`: the executables that are named."""
+
+    @wraps(function)
+    def collected(
+        *args: Any,
+        package: tuple[str, ...],
+        binary: tuple[str, ...],
+        example: tuple[str, ...],
+        workspace: bool,
+        **more: Any,
+    ) -> Any:
+        if workspace and (package or binary or example):
+            raise click.UsageError("--workspace takes every binary: give it without -p, --bin and --example")
+        selection = Selection(packages=package, binaries=binary, examples=example, workspace=workspace)
+        return function(*args, selection=selection, **more)
+
+    decorated: Any = collected
+    for option in (
+        click.option("--workspace", "--all", "workspace", is_flag=True, help="Every binary of every package."),
+        click.option("--example", multiple=True, metavar="NAME", help="An example; repeatable."),
+        click.option("--bin", "binary", multiple=True, metavar="NAME", help="A binary, of several; repeatable."),
+        click.option(
+            "-p", "--package", multiple=True, metavar="NAME", help="A package, in a workspace of several; repeatable."
+        ),
+    ):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]  # it is `function`, with other parameters

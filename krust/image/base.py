@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +11,6 @@ from pathlib import Path
 from krust.errors import SettingError
 from krust.image.steps import Steps
 from plumbing.commands.fetch import fetch, ref_name
-from plumbing.commands.ls_layer import ls_layer
 from plumbing.commands.network import Network
 from plumbing.errors import NotFound
 from plumbing.layer.codec import codec_id
@@ -24,14 +23,11 @@ from plumbing.oci.reference import Reference
 from plumbing.store import Store
 from plumbing.store.images import choose as choose_manifest
 from plumbing.store.images import manifest_of
-from plumbing.store.names import Found
+from plumbing.store.images import platforms as platforms_of
 
 STATIC, SCRATCH = "static", "scratch"
 
 _NAME, _DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
-_OPAQUE = ".wh..wh..opq"
-_TOP_LEVEL = "user.krust.root"
-_FOLDER = "app"
 _NONROOT = 65532
 _NOT_DATA = ("*.py", "__pycache__")
 _FILES = Path(__file__).parent / "static"
@@ -42,13 +38,13 @@ class Base:
     """What an image is built on, for one platform.
 
     descriptor   a manifest in the store, or None for nothing
-    present      directories that it has, which the layers on top need not bring
+    layers       those of the manifest
     annotations  what the manifest of an image on top says of it
     mounts       where its layers are, for a push to the same registry
     """
 
     descriptor: Descriptor | None
-    present: tuple[str, ...] = ()
+    layers: tuple[Descriptor, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
     mounts: Mapping[Digest, Reference] = field(default_factory=dict)
 
@@ -63,6 +59,22 @@ def choose(steps: Steps, name: str, platform: Platform, network: Network, *, off
     if name == STATIC:
         return static(steps, platform)
     return fetched(steps, Reference.parse(name), platform, network, offline=offline, jobs=jobs)
+
+
+def platforms(name: str, network: Network, store: Store, *, offline: bool) -> list[Platform] | None:
+    """The platforms that the base called `name` has; None for one that is made for any."""
+    if name in (STATIC, SCRATCH):
+        return None
+    reference = Reference.parse(name)
+    if not offline:
+        return platforms_of(*network.resolve(reference))
+    root = store.refs.get(ref_name(reference)) if Store.is_layout(store.path) else None
+    if root is None:
+        raise NotFound(
+            f"cannot tell the platforms of base '{reference}': it is not in '{store.path}', and '--offline' was given; "
+            f"'krust fetch {reference}' gets it, or name platforms"
+        )
+    return platforms_of(store, root)
 
 
 def static(steps: Steps, platform: Platform) -> Base:
@@ -84,13 +96,13 @@ def static(steps: Steps, platform: Platform) -> Base:
     key = f"{platform}/{_key(certificates, zones)}"
     known = None if steps.tracing else steps.store.hint(STATIC, key)
     if known is not None and steps.store.complete(descriptor := steps.store.describe(known)):
-        return Base(descriptor=descriptor)
+        return Base(descriptor=descriptor, layers=manifest_of(steps.store, descriptor).layers)
     layer = steps.layer(sources, mtime=0, exclude=_NOT_DATA)
     execution = Execution(user=f"{_NONROOT}:{_NONROOT}", workdir="/")
     config = steps.config(platform, [layer], base=None, execution=execution, created=0, created_by="krust static")
     manifest = steps.manifest(config, [layer], base=None, annotations={})
     steps.store.leave_hint(STATIC, key, manifest.digest)
-    return Base(descriptor=manifest)
+    return Base(descriptor=manifest, layers=(layer.descriptor,))
 
 
 def fetched(
@@ -114,7 +126,7 @@ def fetched(
     layers = manifest_of(steps.store, manifest).layers
     return Base(
         descriptor=manifest,
-        present=directories(steps.store, layers, [_FOLDER]),
+        layers=layers,
         annotations={_NAME: ref_name(reference), _DIGEST: str(manifest.digest)},
         mounts={layer.digest: reference for layer in layers},
     )
@@ -129,41 +141,6 @@ def _stored(store: Store, reference: Reference, platform: Platform) -> Descripto
         if root is not None and store.complete(root):
             return choose_manifest(store, root, platform)
     return None
-
-
-def directories(store: Store, layers: Sequence[Descriptor], paths: Sequence[str]) -> tuple[str, ...]:
-    """Those of `paths`, of one part each, that `layers` have at the end as a directory, or as a link to one.
-
-    The uppermost layer that has a path, or takes it away, decides. image-spec 1.1, layer.md, "Whiteouts".
-    """
-    undecided = dict.fromkeys(paths)
-    present: list[str] = []
-    for layer in reversed(layers):
-        if not undecided:
-            break
-        names = _top_level(store, layer)
-        for path in list(undecided):
-            if names.get(path):
-                present.append(path)
-            if path in names or f".wh.{path}" in names or _OPAQUE in names:
-                del undecided[path]
-    return tuple(present)
-
-
-def _top_level(store: Store, layer: Descriptor) -> dict[str, bool]:
-    """The names right below the root in `layer`, and whether something can be below each.
-
-    Noted on the blob, as d for those and - for others before the name: to find them all of it must be read.
-    """
-    noted = store.fact(layer.digest, _TOP_LEVEL)
-    if noted is None:
-        names: dict[str, bool] = {}
-        for member in ls_layer(Found(store, layer)):
-            name, below, _ = member.path.partition("/")
-            names[name] = bool(below) or member.kind in ("directory", "symlink")
-        noted = "/".join(f"{'d' if open_ else '-'}{name}" for name, open_ in sorted(names.items()))
-        store.note(layer.digest, _TOP_LEVEL, noted)
-    return {entry[1:]: entry[0] == "d" for entry in noted.split("/") if entry}
 
 
 def _key(certificates: Path, zones: Path) -> str:

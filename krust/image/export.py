@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,10 +18,9 @@ from plumbing.store.store import ANY
 from plumbing.sync import copy
 
 
-def export(store: Store, root: Descriptor, names: Sequence[str], target: Path) -> None:
-    """Write `root` and all below it to `target`: a tar archive of a layout if it ends in .tar, else a layout's folder.
+def export(store: Store, roots: Mapping[str, Descriptor], target: Path) -> None:
+    """Write `roots`, by name, and all below them to `target`: a layout's folder, or, if it ends in .tar, a tar of one.
 
-    names   refs that `root` has there
     raises  SettingError where something else is at `target`, StoreError; `target` is whole or as it was
 
     image-spec 1.1, image-layout.md: an archive holds the layout's files, without a folder around them.
@@ -30,8 +29,9 @@ def export(store: Store, root: Descriptor, names: Sequence[str], target: Path) -
     archive = _is_archive(target)
     with failing_as("write", target), _beside(target) as folder:
         layout = Store.create(folder / "layout")
-        copy(store, layout, root)
-        layout.update_refs(dict.fromkeys(names, (root, ANY)))
+        for root in roots.values():
+            copy(store, layout, root)
+        layout.update_refs({name: (root, ANY) for name, root in roots.items()})
         layout.strip()
         if archive:
             entries = collect([Source(src=layout.path, dest="/")])

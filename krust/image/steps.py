@@ -103,9 +103,10 @@ class Steps:
         self._note("manifest", manifest.digest, words)
         return manifest
 
-    def index(self, manifests: Sequence[Descriptor]) -> Descriptor:
-        index = write_index(self.store, manifests)
-        self._note("index", index.digest, ["write-index", *(self._name(manifest.digest) for manifest in manifests)])
+    def index(self, manifests: Sequence[Descriptor], *, annotations: Mapping[str, str]) -> Descriptor:
+        index = write_index(self.store, manifests, annotations=annotations)
+        words = ["write-index", *(f"--annotation={key}={text}" for key, text in annotations.items())]
+        self._note("index", index.digest, [*words, *(self._name(manifest.digest) for manifest in manifests)])
         return index
 
     def fetched(self, reference: Reference) -> None:
@@ -113,9 +114,10 @@ class Steps:
         if reference.digest is not None:
             self._note("base", reference.digest, ["fetch", str(reference)])
 
-    def refs(self, names: Sequence[str], target: Descriptor) -> None:
-        update_refs(self.store, dict.fromkeys(names, (target, ANY)))
-        for name in names:
+    def refs(self, targets: Mapping[str, Descriptor]) -> None:
+        """Point each name to its target, all or none."""
+        update_refs(self.store, {name: (target, ANY) for name, target in targets.items()})
+        for name, target in targets.items():
             self._lines.append(_command(["update-ref", name, self._name(target.digest)]))
 
     def script(self) -> str:

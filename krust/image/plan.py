@@ -1,0 +1,146 @@
+"""plan: what is to be built, from cargo's words and all settings, before anything is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from krust.cargo import compile, metadata, toolchain
+from krust.cargo.git import Git
+from krust.cargo.metadata import BinaryTarget, Project
+from krust.cargo.selection import Selection, select
+from krust.cargo.targets import TARGETS
+from krust.cargo.toolchain import Toolchain
+from krust.config.resolve import ImageSettings, resolve, user_config_path, with_default_binaries
+from krust.errors import ProjectError
+from krust.image import base as bases
+from krust.settings import Settings
+from plumbing.commands.network import Network
+from plumbing.errors import shown
+from plumbing.layer.entries import Source
+from plumbing.oci.platform import Platform
+from plumbing.store import Store
+
+if TYPE_CHECKING:
+    from krust.cargo.compile import Binary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """An image that is wanted: its settings, the platforms it is for, and the files beside its binary."""
+
+    settings: ImageSettings
+    platforms: tuple[Platform, ...]
+    files: tuple[Source, ...]
+
+    @property
+    def executable(self) -> BinaryTarget:
+        return self.settings.target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """A cargo project, the compiler that counts there, and what is said to both.
+
+    flags   of the command line, by the names of settings
+    """
+
+    settings: Settings
+    toolchain: Toolchain
+    project: Project
+    directory: Path
+    flags: Mapping[str, object]
+    cargo_args: tuple[str, ...]
+    allow_dynamic: bool = False
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        directory: Path,
+        *,
+        flags: Mapping[str, object],
+        cargo_args: Sequence[str] = (),
+        allow_dynamic: bool = False,
+    ) -> Workshop:
+        """The project that `directory` is, or is in. Raises ProjectError, ToolchainError, CargoError."""
+        if not directory.is_dir():
+            what = "not a directory" if directory.exists() else "no such directory"
+            raise ProjectError(f"cannot build '{shown(directory)}': {what}; name the one that holds a Cargo.toml")
+        metadata.find_manifest(directory)
+        tools = toolchain.find(directory, env=settings.env, cache=settings.cache)
+        project = metadata.load(tools, directory, env=settings.env, cargo_args=cargo_args)
+        return cls(
+            settings=settings,
+            toolchain=tools,
+            project=with_default_binaries(project),
+            directory=directory,
+            flags=flags,
+            cargo_args=tuple(cargo_args),
+            allow_dynamic=allow_dynamic,
+        )
+
+    @property
+    def git(self) -> Git:
+        return Git(self.project.root, self.settings.env)
+
+    def plans(self, selection: Selection, network: Network, store: Store, *, offline: bool) -> list[Plan]:
+        """One for each executable that `selection` means. Raises ProjectError, SettingError, RegistryError."""
+        git = self.git
+        return [
+            self._plan(target, git, network, store, offline=offline)
+            for target in select(self.project, self.directory, selection)
+        ]
+
+    def compile(self, plans: Sequence[Plan], finished: Callable[[Binary], None]) -> None:
+        """Compile what `plans` are of, which cargo can do together; `finished` takes each executable when it is there."""
+        first = plans[0].settings
+        features = [f"--features={','.join(first.features)}"] if first.features else []
+        quiet = ["--quiet"] if self.settings.console.quiet else []
+        compile.build(
+            self.toolchain,
+            self.project,
+            [plan.executable for plan in plans],
+            plans[0].platforms,
+            profile=first.profile,
+            cargo_args=[*quiet, *features, *self.cargo_args],
+            target_cpu=first.target_cpu,
+            allow_dynamic=self.allow_dynamic,
+            env=self.settings.env,
+            cache=self.settings.cache,
+            say=self.settings.console.say,
+            finished=finished,
+        )
+
+    def _plan(self, target: BinaryTarget, git: Git, network: Network, store: Store, *, offline: bool) -> Plan:
+        from krust.image.files import sources  # here: few images have any
+
+        image = resolve(
+            self.project,
+            target,
+            flags=self.flags,
+            env=self.settings.env,
+            user_config=user_config_path(self.settings.env),
+            git=git,
+        )
+        for note in image.notes:
+            self.settings.console.say(note)
+        files = sources(self.project, image) if image.files or image.data else ()
+        if image.platforms == "all":
+            platforms = self._all(image.base, network, store, offline=offline)
+        else:
+            platforms = image.platforms
+        return Plan(settings=image, platforms=platforms, files=files)
+
+    def _all(self, base: str, network: Network, store: Store, *, offline: bool) -> tuple[Platform, ...]:
+        """The platforms of a base, without those that krust cannot build for, of which it says so."""
+        there = bases.platforms(base, network, store, offline=offline)
+        if there is None:
+            return tuple(target.platform for target in TARGETS)
+        known = [platform for platform in there if any(platform.runs(target.platform) for target in TARGETS)]
+        for platform in there:
+            if platform not in known:
+                self.settings.console.say(f"leaving out platform '{platform}' of '{base}': krust has no target for it")
+        return tuple(known)
