@@ -128,6 +128,12 @@ def scalars(text: Text, part: Span, wanted: Callable[[str], object]) -> Iterator
             state ^= _KEY ^ _VALUE
 
 
+def line_end(characters: str, index: int) -> int:
+    """The end of the line that holds `index`, before its line break."""
+    found = LINE_END.search(characters, index)
+    return found.start() if found else len(characters)
+
+
 def token_start(characters: str, event: Any, part: Span) -> int:
     """Where the token of a scalar begins: its event begins with its tag and its anchor, if it has them."""
     start: int = event.start_mark.index + part[0]

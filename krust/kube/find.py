@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from krust.errors import KubeError
 from krust.kube import events
-from krust.kube.events import LINE_END, Scalar, Span
+from krust.kube.events import Scalar, Span, line_end
 from krust.kube.package import PREFIX
 from krust.kube.text import Text
 
@@ -50,12 +50,6 @@ def may_hold(text: Text, part: Span) -> bool:
     """False only where no value has `krust://` in it. Escapes of double-quoted scalars may hide one."""
     holds = text.characters.find
     return holds(PREFIX, *part) >= 0 or (holds('"', *part) >= 0 and holds("\\", *part) >= 0)
-
-
-def line_end(characters: str, index: int) -> int:
-    """The end of the line that holds `index`, before its line break."""
-    found = LINE_END.search(characters, index)
-    return found.start() if found else len(characters)
 
 
 def _in_part(text: Text, part: Span, substrings: bool) -> Iterator[Occurrence]:

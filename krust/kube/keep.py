@@ -16,8 +16,8 @@ from itertools import groupby
 
 from krust.errors import KubeError
 from krust.kube import events, same
-from krust.kube.events import Span
-from krust.kube.find import Occurrence, find, inside, line_end
+from krust.kube.events import Span, line_end
+from krust.kube.find import Occurrence, find, inside
 from krust.kube.package import PREFIX
 from krust.kube.splice import Edit, Image, edited, refusal, replacements, value_of
 from krust.kube.text import Text

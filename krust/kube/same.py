@@ -46,15 +46,16 @@ def difference_in(old: Text, old_part: Span, new: Text, new_part: Span, values: 
     """The same for a part of each."""
     try:
         for one, other in zip_longest(events.events(old, old_part), events.events(new, new_part)):
-            expected = None if one is None else values.get(token_start(old.characters, one, old_part))
-            if _said(one, expected) != _said(other, expected and other.value):
+            start = token_start(old.characters, one, old_part) if hasattr(one, "value") else None
+            expected = None if start is None else values.get(start)
+            if said(one, expected) != said(other, expected and getattr(other, "value", None)):
                 return f"{one} became {other}"
     except KubeError as error:
         return str(error)
     return None
 
 
-def _said(event: Any, value: str | None) -> tuple[object, ...]:
+def said(event: Any, value: str | None = None) -> tuple[object, ...]:
     """All of an event but its places. A scalar with a `value` of its own says that, in whatever style.
 
     `implicit` is whether its type may be guessed from its value.

@@ -1,0 +1,71 @@
+"""What -f names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from krust.errors import KubeError
+from krust.kube.files import Source, sources
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with YAML, other files, and links that lead round in circles."""
+    names = ["k/b.yaml", "k/a.yml", "k/c.json", "k/.hidden.yaml", "k/B.yaml", "k/é.yaml", "k/no.txt", "k/yaml"]
+    for name in [*names, "k/bb/x.yaml", "k/bb/.git/y.yaml", "none/x.txt", "deep/er/x.yaml", "plain"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "k/bb/up").symlink_to("..")
+    (tmp_path / "k/bb/z.yaml").symlink_to("../a.yml")
+    (tmp_path / "link").symlink_to("k")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+IN_K = ["k/.hidden.yaml", "k/B.yaml", "k/a.yml", "k/b.yaml", "k/c.json", "k/é.yaml"]
+UNDER_K = [*IN_K[:4], "k/bb/.git/y.yaml", "k/bb/x.yaml", "k/bb/z.yaml", *IN_K[4:]]
+
+
+@pytest.mark.parametrize(
+    ("words", "recursive", "names"),
+    [
+        (["k"], False, IN_K),
+        (["k/"], True, UNDER_K),
+        (["plain", "k/b.yaml", "k/a.yml", "k/b.yaml"], False, ["plain", "k/b.yaml", "k/a.yml", "k/b.yaml"]),
+        (["link"], False, [f"link{name[1:]}" for name in IN_K]),
+        (["deep"], True, ["deep/er/x.yaml"]),
+        (["-", "https://e.com/x", "plain"], False, ["standard input", "https://e.com/x", "plain"]),
+        ([], False, []),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_files_come_in_the_order_given_and_sorted_in_a_directory(
+    words: list[str], recursive: bool, names: list[str]
+) -> None:
+    assert [source.name for source in sources(words, recursive=recursive)] == names
+
+
+@pytest.mark.usefixtures("here")
+def test_a_source_knows_what_it_is() -> None:
+    file, url, standard_input = sources(["k/b.yaml", "http://e.com/x.yaml", "-"])
+    assert (file.folder, file.is_standard_input) == (Path("k"), False)
+    assert (url.folder, url.url, url.is_standard_input) == (None, "http://e.com/x.yaml", False)
+    assert (standard_input.folder, standard_input.is_standard_input) == (None, True)
+    assert standard_input == Source(name="standard input")
+
+
+@pytest.mark.parametrize(
+    ("words", "recursive", "said"),
+    [
+        (["missing"], False, "cannot read 'missing': no such file"),
+        (["none"], True, "cannot read 'none': no file in it ends in .json, .yaml, .yml"),
+        (["deep"], False, "-R"),
+        (["-", "-"], False, "cannot read '-' twice"),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_nothing_there_is_an_error(words: list[str], recursive: bool, said: str) -> None:
+    with pytest.raises(KubeError, match=said):
+        sources(words, recursive=recursive)
