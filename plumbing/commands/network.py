@@ -83,6 +83,7 @@ class Network:
         insecure: frozenset[str] = frozenset(),
         ca: Path | None = None,
         token_servers: frozenset[str] = frozenset(),
+        chunk: int | None = None,
     ) -> None:
         self.voice = voice
         self._environment = environment
@@ -90,6 +91,7 @@ class Network:
         self._insecure = insecure
         self._ca = ca
         self._token_servers = token_servers
+        self._chunk = chunk
         self._registries: dict[str, Registry] = {}
 
     def registry(self, host: str) -> Registry:
@@ -131,6 +133,7 @@ class Network:
             insecure=self._insecure,
             ca=self._ca,
             realms=self._token_servers,
+            chunk=self._chunk,
             trust=Path(trust) if trust else None,
             proxies=proxies,
             no_proxy=environment.get("no_proxy") or environment.get("NO_PROXY") or "",
@@ -160,6 +163,9 @@ def network_options(function: F) -> F:
         click.option("--token-server", metavar="HOST", multiple=True, expose_value=False, is_eager=True,
                      envvar="KRUST_TOKEN_SERVER", show_envvar=True, callback=_keep,
                      help="Sign in at HOST, a local address that is not the registry's; repeatable."),
+        click.option("--chunk", type=click.IntRange(6, 10_000), metavar="MB", expose_value=False, is_eager=True,
+                     envvar="KRUST_CHUNK", show_envvar=True, callback=_keep,
+                     help="Upload in pieces of MB megabytes, through a proxy that limits a request."),
         click.option("--network", "network", hidden=True, callback=_network),
     )  # fmt: skip
     for option in reversed(options):
@@ -206,6 +212,7 @@ def _network(ctx: click.Context, param: click.Parameter, value: object) -> Netwo
         insecure=frozenset(host for verify, host in kept["tls_verify"] if verify == "false"),
         ca=Path(kept["ca"]) if kept["ca"] else None,
         token_servers=frozenset(kept["token_server"]),
+        chunk=kept["chunk"] * 1_000_000 if kept["chunk"] else None,
     )
     ctx.call_on_close(network.close)
     return network

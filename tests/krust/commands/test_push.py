@@ -267,6 +267,17 @@ def test_where_image_refs_cannot_be_written_nothing_is_pushed(krust: Krust, r: R
     assert r.requests == []
 
 
+def test_a_proxy_that_limits_a_request_is_passed_in_pieces(krust: Krust, tmp_path: Path) -> None:
+    image = moves.image(tmp_path / "layout", 14_000_000)
+    with registry(body_limit_413=8_000_000) as r:
+        refused = krust("push", "layout", f"{r.host}/app:v1")
+        assert (refused.code, refused.stdout) == (1, "")
+        assert "body limit of a proxy" in refused.fault
+        pushed = krust("push", "--chunk", "6", "layout", f"{r.host}/app:v1")
+        assert pushed.code == 0, pushed.stderr
+        assert holds(r, image)
+
+
 # what it asks
 
 
