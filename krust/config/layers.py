@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,7 +52,7 @@ def layers(
 
 def person(path: Path) -> Layer:
     """The file of the person who builds, if there is one."""
-    if not path.is_file():
+    if not os.access(path, os.F_OK):  # also where the home is somebody else's, as in many a container
         return {}
     import tomllib
 

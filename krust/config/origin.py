@@ -10,7 +10,7 @@ from pathlib import Path
 from krust.errors import SettingError
 from plumbing.errors import Malformed, shown
 
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_BARE = r"[A-Za-z0-9_-]+"
 _EXPECTED = ": expected "
 
 
@@ -62,7 +62,7 @@ class Origin:
 
 def below(name: str) -> str:
     """The end of the path to the entry `name` of a table: .name, or ."a.b" where it needs quotes."""
-    return f".{name}" if _BARE.fullmatch(name) else f'."{name}"'
+    return f".{name}" if re.fullmatch(_BARE, name) else f'."{name}"'
 
 
 def _toml(value: object) -> str:

@@ -19,7 +19,7 @@ KNOWN: dict[str, str] = {
 }
 """Each with its meaning. NAME stands for any."""
 
-_TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_TOKEN = r"\{\{|\}\}|\{([^{}]*)\}|[{}]"
 _ENV = "env."
 _BRACES = "a brace is written twice: {{ or }}"
 
@@ -70,4 +70,4 @@ def expand(text: str, facts: Callable[[str], str], place: str) -> str:
         except SettingError as error:
             raise SettingError(f"cannot fill in '{shown(token[0])}' {place}: {error}") from error
 
-    return _TOKEN.sub(fill, text)
+    return re.sub(_TOKEN, fill, text) if "{" in text or "}" in text else text

@@ -326,4 +326,7 @@ def _data(target: BinaryTarget) -> Path | None:
     path = target.package.directory / DATA
     if not os.path.lexists(path):
         return None
-    return None if path.is_dir() and not any(path.iterdir()) else path
+    try:
+        return path if any(path.iterdir()) else None
+    except OSError:
+        return path  # no directory, or one that cannot be read: krust.image.files says so

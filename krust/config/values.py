@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 ALL, LOCAL = "all", "local"
 
-_PORT = re.compile(r"([0-9]{1,5})(?:/(tcp|udp|sctp))?")
-_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
-_OWNER = re.compile(r"([0-9]{1,10})(?::([0-9]{1,10}))?")
-_MODE = re.compile(r"[0-7]{1,4}")
-_SIGNAL = re.compile(r"SIG[A-Z0-9]+(?:[+-][0-9]+)?|[1-9][0-9]?")
-_PROFILE = re.compile(r"[A-Za-z0-9_-]+")
-_FEATURE = re.compile(r"[^\s,]+")
+# Texts, not compiled: most runs need none of them, and compiling takes a millisecond.
+_PORT = r"([0-9]{1,5})(?:/(tcp|udp|sctp))?"
+_USER = r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?"
+_OWNER = r"([0-9]{1,10})(?::([0-9]{1,10}))?"
+_MODE = r"[0-7]{1,4}"
+_SIGNAL = r"SIG[A-Z0-9]+(?:[+-][0-9]+)?|[1-9][0-9]?"
+_PROFILE = r"[A-Za-z0-9_-]+"
+_FEATURE = r"[^\s,]+"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,13 +102,13 @@ def named_platform(value: str) -> Platform:
 
 
 def profile(value: str) -> str:
-    if not _PROFILE.fullmatch(value):
+    if not re.fullmatch(_PROFILE, value):
         raise Malformed("profile", value, expected="the name of one of cargo's profiles, such as release")
     return value
 
 
 def feature(value: str) -> str:
-    if not _FEATURE.fullmatch(value):
+    if not re.fullmatch(_FEATURE, value):
         raise Malformed("feature", value, expected="one name of a feature, such as tls")
     return value
 
@@ -120,14 +121,14 @@ def absolute(value: str) -> str:
 
 def user(value: str) -> str:
     """image-spec 1.1, config.md, "User"."""
-    if not _USER.fullmatch(value):
+    if not re.fullmatch(_USER, value):
         raise Malformed("user", value, expected="user[:group], each a number or a name, such as 65532:65532")
     return value
 
 
 def port(value: str) -> str:
     """image-spec 1.1, config.md, "ExposedPorts"."""
-    match = _PORT.fullmatch(value)
+    match = re.fullmatch(_PORT, value)
     if match is None or not 0 < int(match[1]) < 1 << 16:
         raise Malformed("port", value, expected="a number from 1 to 65535, with /tcp, /udp or /sctp if need be")
     return f"{int(match[1])}/{match[2] or 'tcp'}"
@@ -135,7 +136,7 @@ def port(value: str) -> str:
 
 def stop_signal(value: str) -> str:
     """image-spec 1.1, config.md, "StopSignal"."""
-    if not _SIGNAL.fullmatch(value):
+    if not re.fullmatch(_SIGNAL, value):
         raise Malformed("signal", value, expected="a name such as SIGINT, or a number")
     return value
 
@@ -156,14 +157,14 @@ def compression(value: str) -> Codec:
 
 
 def mode(value: str) -> int:
-    if not _MODE.fullmatch(value):
+    if not re.fullmatch(_MODE, value):
         raise Malformed("mode", value, expected="octal digits in quotes, such as '0644'")
     return int(value, 8)
 
 
 def owner(value: str) -> tuple[int, int]:
     """uid and gid; the gid is the uid where it is not said."""
-    match = _OWNER.fullmatch(value)
+    match = re.fullmatch(_OWNER, value)
     numbers = [int(number) for number in match.groups(default=match[1])] if match else []
     if not numbers or max(numbers) >= 1 << 32:
         raise Malformed("owner", value, expected="uid[:gid] in numbers, such as 65532:65532")

@@ -52,7 +52,7 @@ def sources(project: Project, settings: ImageSettings) -> tuple[Source, ...]:
     tree = _Tree(package, _repository(project, package))
     found: list[Source] = []
     if settings.data is not None:
-        if not settings.data.is_dir():
+        if not _is_dir(settings.data):
             raise SettingError(f"cannot use '{settings.data}': it is no directory; name it otherwise, or make it one")
         data = f"/{DATA}"
         found.append(Source(src=None, dest=data))  # also if all that is in it is left out: a variable names it
@@ -76,7 +76,7 @@ class _Tree:
             return
         start = Path(os.path.normpath(file.src))
         real = self._real(start)
-        if not real.is_dir():
+        if not _is_dir(real):
             yield _source(file, start, file.dest + start.name if file.dest.endswith("/") else file.dest)
             return
         # Each with the directories that it is in, so that a link to one of these is known for a circle.
@@ -86,7 +86,7 @@ class _Tree:
             folder, dest, reals, above = waiting.pop()
             patterns = (*above, *_patterns(folder))
             for path in _list(folder):
-                is_dir = path.is_dir()
+                is_dir = _is_dir(path)
                 if path.name in _NEVER or _left_out(path, patterns, is_dir=is_dir):
                     continue
                 real = self._real(path) if path.is_symlink() else reals[-1] / path.name
@@ -102,7 +102,7 @@ class _Tree:
         try:
             real = Path(os.path.realpath(path, strict=True))
         except OSError as error:
-            if path.is_symlink():
+            if path.is_symlink() and not isinstance(error, PermissionError):
                 raise _refused(path, "it is a symbolic link that leads nowhere") from error
             raise unreadable(path, error) from error
         if not any(real.is_relative_to(root) for root in self._roots):
@@ -122,6 +122,14 @@ def _repository(project: Project, package: Path) -> list[Path]:
 
 def _source(file: File, src: Path | None, dest: str) -> Source:
     return Source(src=src, dest=dest, mode=file.mode, uid=file.uid, gid=file.gid)
+
+
+def _is_dir(path: Path) -> bool:
+    """False also for what may not be looked at; what wants it read will say so."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _refused(path: Path, reason: str) -> SettingError:
