@@ -56,22 +56,23 @@ def make(
     offline: bool = False,
     jobs: int = 4,
 ) -> list[Made]:
-    """Compile all of `plans`, write their images, push them; then, when all of it has succeeded, move refs and tags.
+    """Compile all of `plans`, write their images, push them; refs move when all are written, tags when all are pushed.
 
     created  seconds since 1970-01-01 UTC, for every time in the images
     push     to the repositories of the plans; without it the store is all that changes
     tags     move tags in the registries, too
-    raises   what compiling, writing and pushing raise, the first of it; no ref and no tag has moved then
+    raises   what compiling, writing and pushing raise, the first of it; no ref has moved if that was before all were
+             written, and no tag if it was before all were pushed
     """
     _distinct(plans)
-    with _Works(steps, network, created=created, push=push, jobs=jobs) as works:
-        for plan in plans:  # before anything is compiled: a base that cannot be had is no reason to wait for
-            for platform in plan.platforms:
-                works.choose_base(plan, platform, offline=offline)
+    with _Works(steps, plans, network, created=created, push=push, offline=offline, jobs=jobs) as works:
+        works.fetch_bases()  # before anything is compiled: one that cannot be had is nothing to wait for
         for group in _groups(plans):
             compile(group, works.take)
-        made = [works.finish(plan) for plan in plans]
-        steps.refs({name: one.root for one in made for name in one.refs})
+        made = [works.written(plan) for plan in plans]
+        steps.refs({name: one.root for one in made for name in one.refs})  # also if it cannot be pushed: it was built
+        for one in made:
+            works.sent(one)
         if tags:
             for one in made:
                 works.tag(one)
@@ -110,14 +111,25 @@ class _Work:
 class _Works:
     """Two threads beside cargo's: one writes, since the steps of an image are a sequence, and one sends."""
 
-    def __init__(self, steps: Steps, network: Network, *, created: int, push: bool, jobs: int) -> None:
+    def __init__(
+        self,
+        steps: Steps,
+        plans: Sequence[Plan],
+        network: Network,
+        *,
+        created: int,
+        push: bool,
+        offline: bool,
+        jobs: int,
+    ) -> None:
         self._steps = steps
         self._network = network
         self._created = created
         self._push = push
+        self._offline = offline
         self._jobs = jobs
         self._bases: dict[tuple[str, Platform], bases.Base] = {}
-        self._work: dict[BinaryTarget, _Work] = {}
+        self._work = {plan.executable: _Work(plan) for plan in plans}
         self._compiled = False
         self._writing: list[Future[None]] = []
         self._writer = ThreadPoolExecutor(1, "write")
@@ -130,13 +142,20 @@ class _Works:
         self._writer.shutdown(cancel_futures=True)  # waits: a blob that is half written is cleared away by its writer
         self._sender.shutdown(wait=kind is None, cancel_futures=True)
 
-    def choose_base(self, plan: Plan, platform: Platform, *, offline: bool) -> None:
+    def fetch_bases(self) -> None:
+        """Make the bases that registries have be in the store. What is made here is made when it is needed."""
+        for work in self._work.values():
+            if work.plan.settings.base not in (bases.STATIC, bases.SCRATCH):
+                for platform in work.plan.platforms:
+                    self._base(work.plan, platform)
+
+    def _base(self, plan: Plan, platform: Platform) -> bases.Base:
         key = (plan.settings.base, platform)
         if key not in self._bases:
             self._bases[key] = bases.choose(
-                self._steps, plan.settings.base, platform, self._network, offline=offline, jobs=self._jobs
+                self._steps, plan.settings.base, platform, self._network, offline=self._offline, jobs=self._jobs
             )
-        self._work.setdefault(plan.executable, _Work(plan))
+        return self._bases[key]
 
     def take(self, binary: Binary) -> None:
         """An executable is there: write its image. Raises what went wrong with an earlier one, to stop the compiler."""
@@ -145,17 +164,21 @@ class _Works:
                 future.result()
         self._writing.append(self._writer.submit(self._write, binary))
 
-    def finish(self, plan: Plan) -> Made:
-        """Wait until the image of `plan` is written, and sent if it is to be."""
+    def written(self, plan: Plan) -> Made:
+        """Wait until the image of `plan` is in the store."""
         self._compiled = True
         for future in self._writing:
             future.result()
         work = self._work[plan.executable]
-        if work.sent is not None:
-            work.sent.result()
         if work.root is None:
             raise SettingError(f"cannot find what was built of '{plan.executable}'")
         return Made(plan=plan, root=work.root, images=tuple(work.images[platform] for platform in plan.platforms))
+
+    def sent(self, made: Made) -> None:
+        """Wait until the image is in its repository, if it is to be there."""
+        sent = self._work[made.plan.executable].sent
+        if sent is not None:
+            sent.result()
 
     def tag(self, made: Made) -> None:
         sent = self._work[made.plan.executable].sent
@@ -166,7 +189,7 @@ class _Works:
         key = BinaryTarget(package=binary.package, kind=binary.kind, name=binary.name)
         work = self._work[key]
         settings = work.plan.settings
-        base = self._bases[settings.base, binary.platform]
+        base = self._base(work.plan, binary.platform)
         work.images[binary.platform] = assemble(
             self._steps, binary, base, settings, work.plan.files, created=self._created
         )
@@ -183,7 +206,7 @@ class _Works:
         mounts: dict[Digest, str] = {
             digest: where.repository
             for platform in plan.platforms
-            for digest, where in self._bases[plan.settings.base, platform].mounts.items()
+            for digest, where in self._base(plan, platform).mounts.items()
             if where.registry == target.registry
         }
         # a bar would fight with cargo's own for the screen

@@ -211,7 +211,8 @@ def test_its_settings_stay_and_its_identity_goes(
     _, _, config = written(tmp_path)
     kept = config["config"]
     assert (kept["Env"], kept["User"], kept["WorkingDir"], kept["StopSignal"]) == (settings["Env"], "7", "/srv", "9")
-    assert kept["Labels"] == {"com.example.kept": "yes"}
+    assert kept["Labels"]["com.example.kept"] == "yes"
+    assert kept["Labels"]["org.opencontainers.image.title"] == "hello-krust"
 
 
 @pytest.mark.parametrize("name", ["HOST/team/base", "HOST/team/base:latest", "HOST/team/base@DIGEST"])
@@ -224,10 +225,8 @@ def test_the_annotation_has_the_whole_reference(
     built(krust, hello, name)
     _, manifest, _ = written(tmp_path)
     whole = name if name.count(":") > 1 else f"{name}:latest"
-    assert manifest.annotations == {
-        "org.opencontainers.image.base.name": whole,
-        "org.opencontainers.image.base.digest": str(root.digest),
-    }
+    assert manifest.annotations["org.opencontainers.image.base.name"] == whole
+    assert manifest.annotations["org.opencontainers.image.base.digest"] == str(root.digest)
 
 
 def test_what_it_lacks_is_said_with_what_it_has_and_nothing_is_compiled(

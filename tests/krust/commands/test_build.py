@@ -225,8 +225,7 @@ def test_what_cannot_be_built_is_said_and_nothing_is_written(
     assert outcome.stdout == ""
     assert outcome.fault.startswith("krust: "), outcome.stderr
     assert re.search(said, outcome.fault), outcome.fault
-    assert clean(tmp_path / ".krust")
-    assert not [ref for ref in Store.open(tmp_path / ".krust").refs if ref.name and ref.name.startswith("app")]
+    assert not (tmp_path / ".krust").exists(), "a build that fails makes no store"
 
 
 def test_cargos_own_message_is_shown(krust: Krust, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_the_tag_moves_with_the_source_and_a_repetition_asks_little(krust: Krust
     [
         ([], 1, "set KRUST_REPO, or give '--repo', '--image' or '--no-push'"),
         (["--repo", "UPPER/x"], 1, "UPPER/x"),
-        (["--image", "host.example/UPPER"], 2, "UPPER"),
+        (["--image", "host.example/UPPER"], 1, "UPPER"),
         (["--image", "a.example/x", "--repo", "b.example"], 2, "--image takes the place"),
         (["--no-tag", "-t", "v1", "--repo", "a.example"], 2, "--tag or --no-tag"),
     ],
