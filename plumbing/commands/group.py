@@ -108,7 +108,6 @@ def run(
         fault(error)
         return _say(name, str(error), FAILED)
     except BrokenPipeError:
-        _forget_stdout()
         return FAILED  # whoever read our output has gone; there is nobody to tell
     except OSError as error:
         subject = f" '{error.filename}'" if error.filename else ""
@@ -143,8 +142,3 @@ def _say(name: str, message: str, code: int) -> int:
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def _forget_stdout() -> None:
-    """Or the interpreter would complain, at its end, that it could not flush."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
