@@ -69,6 +69,8 @@ class Through:
         self.before(descriptor)
         return self.store.open_blob(descriptor)
 
+    open_unverified = open_blob
+
 
 @jobs
 def test_an_image_is_copied_to_the_last_blob(jobs: int, source: Store, sink: Store) -> None:
@@ -231,7 +233,7 @@ def test_a_hostile_root_ends(source: Store, sink: Store) -> None:
 
 
 class Slow:
-    """A source of endless blobs, at a byte a millisecond; what `reading` was told of is being read."""
+    """A source whose blobs take ten seconds, at a byte a millisecond; `reading` is set once one is read."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -241,21 +243,24 @@ class Slow:
         return self.store.read(descriptor)
 
     def open_blob(self, descriptor: Descriptor) -> Stream:
-        return _Endless(self)
+        return _SlowStream(self)
+
+    open_unverified = open_blob
 
 
-class _Endless:
+class _SlowStream:
     def __init__(self, source: Slow) -> None:
         self.source = source
+        self.end = time.monotonic() + 10
 
     def read(self, size: int = -1, /) -> bytes:
         self.source.reading.set()
         time.sleep(0.001)
-        return b"\0"
+        return b"\0" if time.monotonic() < self.end else b""
 
     def close(self) -> None: ...
 
-    def __enter__(self) -> _Endless:
+    def __enter__(self) -> _SlowStream:
         return self
 
     def __exit__(self, *_: object) -> None: ...
