@@ -48,12 +48,18 @@ def _of_documents(text: Text, selector: Selector) -> Iterator[_Cut]:
 
 
 def _keeps(node: Node, selector: Selector) -> bool:
-    """Whether the object stays, or something of the list."""
+    """Whether the object stays, or something of the list. A list in a list is no list for kubectl either."""
+    items = _items(node)
+    return any(_matches(each, selector) for each in ([node] if items is None else items.children))
+
+
+def _matches(node: Node, selector: Selector) -> bool:
     if node.kind != "mapping":
         return False
-    if (items := _items(node)) is not None:
-        return any(_keeps(item, selector) for item in items.children)
-    return selector.matches(_labels(node))
+    metadata = node.fields.get("metadata")
+    labels = metadata.fields.get("labels") if metadata else None
+    found = {name: value.value for name, value in labels.fields.items() if value.kind == "scalar"} if labels else {}
+    return selector.matches(found)
 
 
 def _items(node: Node) -> Node | None:
@@ -64,23 +70,17 @@ def _items(node: Node) -> Node | None:
     return items
 
 
-def _labels(node: Node) -> dict[str, str]:
-    metadata = node.fields.get("metadata")
-    labels = metadata.fields.get("labels") if metadata else None
-    return {name: value.value for name, value in labels.fields.items() if value.kind == "scalar"} if labels else {}
-
-
 def _of_items(text: Text, node: Node, selector: Selector) -> Iterator[_Cut]:
     """The spans of those items of a list that go, if it is one. At least one stays."""
     items = _items(node)
     if items is None:
         return
-    stays = [_keeps(item, selector) for item in items.children]
+    stays = [_matches(item, selector) for item in items.children]
     last_kept = max(index for index, kept in enumerate(stays) if kept)
     for index, (start, end) in enumerate(items.where):
         if stays[index]:
-            yield from _of_items(text, items.children[index], selector)
-        elif not items.flow:
+            continue
+        if not items.flow:
             yield _lines(text, start, end), start
         elif index < last_kept:
             yield (start, items.where[index + 1][0]), start
