@@ -185,4 +185,4 @@ def test_a_process_that_is_killed_leaves_a_clean_store(tmp_path: Path) -> None:
     gc(store, now=LATER)
     assert list((path / "tmp").iterdir()) == []
     assert fsck(store).problems == ()
-    assert len(list(store.refs)) == 6
+    assert {"a:0", "b:1"} <= {ref.name for ref in store.refs}
