@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from krust.errors import KubeError
+from krust.kube.text import Text
 
 _SUFFIXES = (".json", ".yaml", ".yml")
 
@@ -55,6 +57,17 @@ def sources(words: Iterable[str], *, recursive: bool = False) -> list[Source]:
     return found
 
 
+def read(source: Source, *, standard_input: BinaryIO, fetch: Callable[[str], bytes]) -> Text:
+    """What `source` holds now. `fetch` gets a URL's bytes, or raises a PlumbingError of its own."""
+    if source.url is not None:
+        return Text.decode(fetch(source.url), source.name)
+    try:
+        raw = standard_input.read() if source.path is None else source.path.read_bytes()
+    except OSError as error:
+        raise _unreadable(source.name, error) from error
+    return Text.decode(raw, source.name)
+
+
 def _files(path: Path, *, recursive: bool) -> list[Path]:
     try:
         if not path.is_dir():
@@ -62,7 +75,7 @@ def _files(path: Path, *, recursive: bool) -> list[Path]:
             return [path]
         found = list(_walk(path, recursive=recursive))
     except OSError as error:
-        raise KubeError(f"cannot read '{path}': {(error.strerror or str(error)).lower()}") from error
+        raise _unreadable(str(path), error) from error
     if not found:
         then = "name another one" if recursive else "look into its directories with -R"
         raise KubeError(f"cannot read '{path}': no file in it ends in {', '.join(_SUFFIXES)}; {then}")
@@ -78,3 +91,7 @@ def _walk(folder: Path, *, recursive: bool) -> Iterator[Path]:
                 yield from _walk(folder / entry.name, recursive=True)
         elif entry.name.endswith(_SUFFIXES):
             yield folder / entry.name
+
+
+def _unreadable(name: str, error: OSError) -> KubeError:
+    return KubeError(f"cannot read '{name}': {(error.strerror or str(error)).lower()}")

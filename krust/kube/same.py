@@ -12,14 +12,20 @@ from krust.kube import events
 from krust.kube.events import Span, token_start
 from krust.kube.text import Text
 
+_Read = tuple[str | None, str] | None
+_SHORT = 500
 
-@lru_cache(maxsize=4096)
-def reads_as(token: str, *, flow: bool) -> tuple[str | None, str] | None:
+
+def reads_as(token: str, *, flow: bool) -> _Read:
     """Style and value of a token of one line, alone in a sequence, within brackets or not; None if it is not one.
 
     Where it stands does not matter beyond that: what a scanner does in a token depends on the token, and on whether
     it is within brackets. YAML 1.2.2, 7.3.
     """
+    return _remembered(token, flow) if len(token) < _SHORT else _reads_as(token, flow)
+
+
+def _reads_as(token: str, flow: bool) -> _Read:
     alone = Text(file="", characters=f"[{token}]\n" if flow else f"- {token}\n")
     try:
         seen: list[Any] = list(events.events(alone, (0, len(alone.characters))))
@@ -31,6 +37,9 @@ def reads_as(token: str, *, flow: bool) -> tuple[str | None, str] | None:
     if scalar.end_mark.index - scalar.start_mark.index != len(token):
         return None
     return scalar.style or None, scalar.value
+
+
+_remembered = lru_cache(maxsize=1024)(_reads_as)  # the same image in a thousand files is parsed once
 
 
 def difference(old: Text, new: Text, values: Mapping[int, str]) -> str | None:

@@ -11,6 +11,7 @@ from krust.kube import events, same
 from krust.kube.events import Scalar, Span
 from krust.kube.find import Occurrence
 from krust.kube.text import Text
+from plumbing.errors import shown
 
 Image = tuple[Occurrence, str]
 """A reference, and the image that takes its place: `host/repository@sha256:…`, or whatever needs no quotes."""
@@ -67,7 +68,7 @@ def value_of(scalar: Scalar, images: Iterable[Image]) -> str:
 def _edits(text: Text, scalar: Scalar, images: Sequence[Image]) -> tuple[list[Edit], str]:
     for occurrence, image in images:
         if not _IMAGE.fullmatch(image):
-            raise refusal(text, occurrence, f"'{image}' is no image's name")
+            raise refusal(text, occurrence, f"'{shown(image)}' is no image's name")
     return [((each.start, each.end), image) for each, image in images], value_of(scalar, images)
 
 
@@ -101,7 +102,7 @@ def _check_whole(text: Text, hard: Sequence[tuple[Scalar, str, list[Edit]]]) -> 
 
 
 def refusal(text: Text, occurrence: Occurrence, why: str) -> KubeError:
-    return KubeError(f"cannot replace '{occurrence.reference}' in '{text.place(occurrence.start)}': {why}")
+    return KubeError(f"cannot replace '{shown(occurrence.reference)}' in '{text.place(occurrence.start)}': {why}")
 
 
 def _slip(text: Text, scalar: Scalar, why: str) -> KubeError:

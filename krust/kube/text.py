@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import codecs
 import json
-from dataclasses import dataclass, replace
+from bisect import bisect_right
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from krust.errors import KubeError
@@ -33,6 +34,8 @@ class Text:
     characters: str
     mark: bytes = b""
     encoding: str = "utf-8"
+    _lines: list[int] = field(init=False, repr=False, compare=False, default_factory=list)
+    """Where lines begin; made when the first place is asked for. One is cheap, and one for each of many is not."""
 
     @classmethod
     def decode(cls, raw: bytes, file: str) -> Self:
@@ -55,9 +58,12 @@ class Text:
         return replace(self, characters=characters)
 
     def place(self, index: int) -> Place:
-        line_start = self.characters.rfind("\n", 0, index) + 1
-        line = self.characters.count("\n", 0, line_start) + 1
-        return Place(file=self.file, line=line, column=index - line_start + 1)
+        if not self._lines:
+            self._lines.append(0)
+            while (end := self.characters.find("\n", self._lines[-1])) >= 0:
+                self._lines.append(end + 1)
+        line = bisect_right(self._lines, index)
+        return Place(file=self.file, line=line, column=index - self._lines[line - 1] + 1)
 
     @property
     def is_json(self) -> bool:

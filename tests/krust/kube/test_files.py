@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from krust.errors import KubeError
-from krust.kube.files import Source, sources
+from krust.kube.files import Source, read, sources
 
 
 @pytest.fixture
@@ -69,3 +70,14 @@ def test_a_source_knows_what_it_is() -> None:
 def test_nothing_there_is_an_error(words: list[str], recursive: bool, said: str) -> None:
     with pytest.raises(KubeError, match=said):
         sources(words, recursive=recursive)
+
+
+def test_each_kind_is_read_in_its_own_way(here: Path) -> None:
+    (here / "plain").write_bytes(b"a: 1\r\n")
+    (here / "k/gone.yaml").symlink_to("nowhere")
+    named = sources(["plain", "-", "https://e.com/x"])
+    texts = [read(each, standard_input=BytesIO(b"b: 2"), fetch=lambda url: url.encode()) for each in named]
+    assert [text.characters for text in texts] == ["a: 1\r\n", "b: 2", "https://e.com/x"]
+    assert [text.file for text in texts] == ["plain", "standard input", "https://e.com/x"]
+    with pytest.raises(KubeError, match=r"cannot read 'k/gone\.yaml': no such file"):
+        read(sources(["k"])[-2], standard_input=BytesIO(), fetch=str.encode)

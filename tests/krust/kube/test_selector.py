@@ -74,8 +74,8 @@ NONE = [
     "app web", "app in", "app in web", "app in (web", "app in web)", "app in (web api)", "app in (web=api)",
     "app in ((web))", "app in (web),", "app notin", "app=(web)", "app=web)", "app>", "app>x", "app>9999999999999999999",
     "app<-1", "app gt 1", "-app", "app-", "app/", "/app", "a/b/c", "Example.com/app", "-e/app", "e..f/app", "app=-web",
-    "app=web.", "app=we b", "app=wéb", "é", "app=a/b", "a\u00a0p", '"app"', "a" * 64, f"app={'a' * 64}", f"{'a' * 254}/b",
-    "()", "(app)", "app in (web) tier",
+    "app=web.", "app=we b", "app=wéb", "é", "app=a/b", "a\u00a0p", '"app"', "a" * 64, f"app={'a' * 64}",
+    f"{'a' * 254}/b", "()", "(app)", "app in (web) tier",
 ]  # fmt: skip
 
 
