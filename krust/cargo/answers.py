@@ -35,7 +35,7 @@ class Answers:
 
 def place(rustc: Path, directory: Path, env: Mapping[str, str], cache: Path) -> Path | None:
     """Where the answers of `rustc` in `directory` are kept; None if it is no proxy of rustup's."""
-    if rustc.resolve().name not in ("rustup", "rustup-init"):
+    if not is_rustups(rustc):
         return None
     start = directory.absolute()
     files = [rustc, rustup_home(env) / "settings.toml", Path("/etc/rustup/settings.toml")]
@@ -43,6 +43,11 @@ def place(rustc: Path, directory: Path, env: Mapping[str, str], cache: Path) -> 
     variables = sorted((name, value) for name, value in env.items() if name.startswith("RUSTUP_"))
     decided_by = [_FORM, [_state(file) for file in files], variables, str(start)]
     return cache / "toolchain" / f"{sha256(json.dumps(decided_by).encode()).hexdigest()[:24]}.json"
+
+
+def is_rustups(program: Path) -> bool:
+    """Whether `program` is a proxy of rustup's, which runs the one of the toolchain that counts."""
+    return program.resolve().name in ("rustup", "rustup-init")
 
 
 def read(kept: Path) -> Answers | None:

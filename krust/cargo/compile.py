@@ -39,11 +39,15 @@ class Binary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Call:
-    """Targets that one cargo call can build for, with what it is given. `env` is all of its environment."""
+    """Targets that one cargo call can build for, with what it is given. `env` is all of its environment.
+
+    independent  those whose programs have to be position-independent: all, but where the user has said how
+    """
 
     targets: tuple[Target, ...]
-    arguments: tuple[str, ...]
+    independent: frozenset[Target]
     env: Mapping[str, str]
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +104,7 @@ def build(
     built: dict[tuple[BinaryTarget, Platform], Binary] = {}
 
     def told(wanted: BinaryTarget, target: Target, path: Path) -> None:
-        elf.check(path, target, allow_dynamic=allow_dynamic)
+        zig.linked(target, env=env, cache=cache)
         for platform in (each for each, its in targets.items() if its == target):
             binary = Binary(path=path, name=wanted.name, kind=wanted.kind, package=wanted.package, platform=platform)
             built[wanted, platform] = binary
@@ -138,11 +142,12 @@ def _calls(
     places = remap.places(toolchain, project.root, env, target_directory=project.target_directory)
     sysroots = std.sysroots(toolchain, targets, project.directory, env=env, cache=cache, say=say)
     users = rustflags.of_user(toolchain, targets, project.directory, env=env, cargo_args=request.cargo_args)
-    linkers: dict[str, str] = {}
+    linkers = zig.environment(toolchain, targets, env=env, cache=cache)
+    if cold := zig.unlinked(targets, env=env, cache=cache):
+        say(f"zig compiles its own runtime for {', '.join(map(str, cold))} first: 20 to 30 seconds each, once")
     arguments: dict[Target, str] = {}
     hiding: dict[tuple[str, ...], list[Target]] = {}
     for target in targets:
-        linkers |= zig.environment(toolchain, target, env=env, cache=cache)
         flags = users[target].flags
         cpu = request.target_cpu.get(target)
         ours = rustflags.krusts(flags, sysroot=sysroots[target], places=places, cpu=cpu, dynamic=request.allow_dynamic)
@@ -153,11 +158,14 @@ def _calls(
     # What the user has set stays: someone who names a linker or a C compiler means it.
     given = {**linkers, **env, **remap.c_flags(places, targets, env)}
     bare = {name: value for name, value in given.items() if name not in (rustflags.VARIABLE, rustflags.PLAIN)}
-    calls = [_Call(targets=tuple(arguments), arguments=tuple(arguments.values()), env=bare)] if arguments else []
-    calls += [
-        _Call(targets=tuple(same), arguments=(), env={**given, rustflags.VARIABLE: rustflags.encode(flags)})
+    independent = frozenset(each for each in targets if rustflags.is_position_independent(users[each].flags))
+    calls = [
+        _Call(targets=tuple(same), independent=independent, env={**given, rustflags.VARIABLE: rustflags.encode(flags)})
         for flags, same in hiding.items()
     ]
+    if arguments:
+        words = tuple(arguments.values())
+        calls.append(_Call(targets=tuple(arguments), independent=independent, arguments=words, env=bare))
     return calls
 
 
@@ -185,7 +193,10 @@ def _run(
         elif (artifact := Artifact.parse(text)) and (path := artifact.executable):
             for kind in artifact.kinds:
                 if binary := wanted.get((artifact.package_id, kind, artifact.name)):
-                    told(binary, _target(path, call.targets), path if selected.alone else set_aside(path, binary))
+                    target = _target(path, call.targets)
+                    independent = target in call.independent
+                    elf.check(path, target, allow_dynamic=request.allow_dynamic, position_independent=independent)
+                    told(binary, target, path if selected.alone else set_aside(path, binary))
 
     names = ", ".join(each.name for each in selected.binaries)
     run(

@@ -36,11 +36,15 @@ _DYNAMIC_ENTRY = {32: "iI", 64: "qQ"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executable:
-    """`interpreter` is the loader that the file asks for, None if it needs none. `needed` are its shared libraries."""
+    """`interpreter` is the loader that the file asks for, None if it needs none. `needed` are its shared libraries.
+
+    `flags` are e_flags, which each machine has its own meaning for.
+    """
 
     machine: int
     bits: Literal[32, 64]
     order: Literal["little", "big"]
+    flags: int = 0
     position_independent: bool
     interpreter: str | None = None
     needed: tuple[str, ...] = ()
@@ -58,8 +62,12 @@ class _Segment:
     size: int
 
 
-def check(path: Path, target: Target, *, allow_dynamic: bool = False) -> Executable:
-    """What the file at `path` is: a static executable for `target`, or else BinaryError, which says what to do."""
+def check(path: Path, target: Target, *, allow_dynamic: bool = False, position_independent: bool = False) -> Executable:
+    """What the file at `path` is: an executable for `target`, or else BinaryError, which says what to do.
+
+    allow_dynamic         it may need a loader and libraries
+    position_independent  it has to be
+    """
     try:
         with path.open("rb") as file:
             found = parse(file)
@@ -71,12 +79,22 @@ def check(path: Path, target: Target, *, allow_dynamic: bool = False) -> Executa
         is_for, wanted = (f"machine {each.machine}, {each.bits} bits, {each.order} endian" for each in (found, target))
         fault = f"it is for {is_for}, and '{target.platform}' is {wanted}"
         raise BinaryError(f"cannot use '{path}': {fault}; build it with --target {target}")
+    if target.abi and not target.abi.is_of(found.flags):
+        fault = f"its flags are {found.flags:#x}, and '{target.platform}' is {target.abi.name}"
+        raise BinaryError(f"cannot use '{path}': {fault}; build it with --target {target}, and no other float ABI")
     if not (found.static or allow_dynamic):
         raise BinaryError(f"cannot use '{path}': it is dynamically linked, {_loading(found)}; {_STATIC}")
+    if position_independent and not found.position_independent:
+        fault = "its addresses are fixed, and it was to be position-independent"
+        raise BinaryError(f"cannot use '{path}': {fault}; {_PIE}")
     return found
 
 
-_STATIC = "remove -C target-feature=-crt-static and dynamic libraries from rustflags and build scripts"
+_STATIC = (
+    "remove -C target-feature=-crt-static and dynamic libraries from rustflags and build scripts, "
+    "or allow it with '--allow-dynamic' and a base that has them"
+)
+_PIE = "remove -no-pie from rustflags and build scripts, or set -C relocation-model=static to have it so"
 
 
 def _loading(found: Executable) -> str:
@@ -98,7 +116,7 @@ def parse(file: BinaryIO) -> Executable:
     if bits is None or order is None or identity[6] != 1:
         raise Malformed("executable", identity[4:7].hex(), expected="ELF of a known class, byte order and version")
     mark = "<" if order == "little" else ">"
-    kind, machine, _, entry, table, _, _, _, width, count = _unpack(file, 16, mark + _HEADERS[bits], "header")
+    kind, machine, _, entry, table, _, flags, _, width, count = _unpack(file, 16, mark + _HEADERS[bits], "header")
     if kind not in (_EXEC, _DYN):
         raise Malformed("executable", f"type {kind}", expected="type 2 (EXEC) or 3 (DYN)")
     segments = _segments(file, mark, bits, table, width, count)
@@ -110,6 +128,7 @@ def parse(file: BinaryIO) -> Executable:
         machine=machine,
         bits=bits,
         order=order,
+        flags=flags,
         position_independent=kind == _DYN,
         interpreter=interpreter,
         needed=_needed(file, segments, dynamic),

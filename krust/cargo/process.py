@@ -1,4 +1,4 @@
-"""Children that end when krust ends: each runs in a process group of its own, which is stopped as a whole."""
+"""Children that end when krust ends: each runs in a session of its own, whose process group is stopped as a whole."""
 
 from __future__ import annotations
 
@@ -24,18 +24,24 @@ _DYING = 0.5
 _STOPPED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def output(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], failure: str) -> str:
-    """What `command` writes to stdout; as `run` does, otherwise."""
-    return outputs(command, cwd=cwd, env=env, failure=failure)[0]
+def output(
+    command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], failure: str, quiet: bool = False
+) -> str:
+    """What `command` writes to stdout; as `run` does, otherwise. `quiet`: nobody hears its stderr."""
+    return outputs(command, cwd=cwd, env=env, failure=failure, quiet=quiet)[0]
 
 
-def outputs(*commands: Sequence[str | Path], cwd: Path, env: Mapping[str, str], failure: str) -> list[str]:
+def outputs(
+    *commands: Sequence[str | Path], cwd: Path, env: Mapping[str, str], failure: str, quiet: bool = False
+) -> list[str]:
     """What each of `commands` writes to stdout; they run at once. As `run` does, otherwise.
 
     They are questions to one program: what makes one fail makes all fail, so only the first is heard on stderr.
     """
     with _interruptible(), contextlib.ExitStack() as stack:
-        children = [stack.enter_context(_started(each, cwd, env, quiet=at > 0)) for at, each in enumerate(commands)]
+        children = [
+            stack.enter_context(_started(each, cwd, env, quiet=quiet or at > 0)) for at, each in enumerate(commands)
+        ]
         said = [b"".join(child.stdout or ()).decode("utf-8", "replace") for child in children]
         codes = [child.wait() for child in children]
     for code in codes:
@@ -101,8 +107,9 @@ def _start(
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if quiet else _stderr(),
             pass_fds=keep,
-            # The terminal sends Ctrl-C to krust alone then, and krust ends the whole group once.
-            process_group=0,
+            # A group of its own: the terminal sends Ctrl-C to krust alone, and krust ends the whole group once. And no
+            # terminal: one who asks there for a passphrase, as ssh does, would be stopped in silence, and fails now.
+            start_new_session=True,
         )
     except OSError as error:
         fault = f"cannot start '{command[0]}': {error.strerror or error}"

@@ -132,13 +132,18 @@ def krusts(
             fault = "rustflags of cargo's configuration or environment have one too"
             raise SettingError(f"cannot set target-cpu to '{cpu}': {fault}; remove one of the two")
         flags.append(f"-Ctarget-cpu={cpu}")
-    if not any("relocation-model" in flag for flag in users):
+    if is_position_independent(users):
         # rustc says -static-pie where it makes one, zig's driver drops the word, and what comes out is not a PIE.
         flags.append("-Clink-arg=-pie")
     if sysroot is not None:
         # There is no C library of Rust's own beside a standard library built from source: zig's is linked.
         flags += [f"--sysroot={sysroot}", "-Clink-self-contained=no"]
     return (*flags, *rust_flags(places))
+
+
+def is_position_independent(users: Sequence[str]) -> bool:
+    """Whether the user leaves it to krust, which makes programs so."""
+    return not any("relocation-model" in flag for flag in users)
 
 
 def _config(toolchain: Toolchain, directory: Path, env: Mapping[str, str], arguments: Sequence[str]) -> dict[str, Any]:
@@ -148,13 +153,25 @@ def _config(toolchain: Toolchain, directory: Path, env: Mapping[str, str], argum
     files += [cargo_home(env) / name for name in _FILES]
     if not arguments and not any(path.is_file() for path in files):
         return {}
-    raw = output(
-        # `config get` is unstable, and reading is all that it does; without it krust would need a second cargo here.
-        [toolchain.cargo, *arguments, "-Zunstable-options", "config", "get", "--format=json", "--merged=yes"],
-        cwd=directory,
-        env={**env, "RUSTC_BOOTSTRAP": "1"},
-        failure=f"cannot read cargo's configuration for '{directory}'",
-    )
+    # `config get` is unstable, and reading is all that it does; without it krust would need a second cargo here.
+    question: list[str | Path] = [
+        toolchain.cargo,
+        *arguments,
+        "-Zunstable-options",
+        "config",
+        "get",
+        "--format=json",
+        "--merged=yes",
+    ]
+    failure = f"cannot read cargo's configuration for '{directory}'"
+
+    def ask(*, quiet: bool) -> str:
+        return output(question, cwd=directory, env={**env, "RUSTC_BOOTSTRAP": "1"}, failure=failure, quiet=quiet)
+
+    try:
+        raw = ask(quiet=True)  # it has a note on stderr for each variable of the environment
+    except CargoError:
+        raw = ask(quiet=False)  # fails again, for its words
     try:
         config = json.loads(raw)
     except ValueError as error:

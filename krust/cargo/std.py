@@ -151,9 +151,7 @@ def _build(
 
     The child has the locks too: if we are killed, it may live on.
     """
-    linkers: dict[str, str] = {}
-    for target in targets:
-        linkers |= zig.environment(toolchain, target, env=env, cache=cache)
+    linkers = zig.environment(toolchain, targets, env=env, cache=cache)
     first = place(toolchain, targets[0], cache)
     work = first.with_name(f"{first.name}{_WORK}")
     try:

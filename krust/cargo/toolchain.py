@@ -92,7 +92,10 @@ def _ask(rustc: Path, directory: Path, env: Mapping[str, str]) -> Answers:
 
 
 def _failure(rustc: Path) -> str:
-    return f"cannot use '{rustc}': it does not tell its version; {_HOW}"
+    fault = f"cannot use '{rustc}': it does not tell its version"
+    if answers.is_rustups(rustc):
+        return f"{fault}, and rustup has said why above; 'rustup toolchain install' gets the toolchain that is meant"
+    return f"{fault}; {_HOW}"
 
 
 def _tool(name: str, env: Mapping[str, str]) -> Path:

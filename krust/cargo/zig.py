@@ -7,40 +7,87 @@ that writes down its environment, once per (compiler, versions, target), and cal
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 
+from krust.cargo.answers import rustup_home
 from krust.cargo.lock import locked
 from krust.cargo.process import run
 from krust.cargo.targets import Target
 from krust.cargo.toolchain import Toolchain
 from krust.errors import ToolchainError
 
-_FORM = 1
+_FORM = 2
 """Goes up when what is kept, or how cargo-zigbuild is called, changes."""
 
 _STAND_IN = '#!/bin/sh\nexec env -0 > "$KRUST_STAND_IN_OUTPUT"\n'
 
-_LENT = ("PATH", "HOME", "TMPDIR", "RUSTUP_HOME", "CARGO_HOME", "SDKROOT", "DEVELOPER_DIR")
+_LENT = ("PATH", "HOME", "TMPDIR", "SDKROOT", "DEVELOPER_DIR", "ZIG_GLOBAL_CACHE_DIR", "XDG_CACHE_HOME")
 """Variables of the user that cargo-zigbuild is given; no more, as it leaves alone what is set."""
 
-_NOISE = ("KRUST_STAND_IN_OUTPUT", "CARGO", "PWD", "OLDPWD", "SHLVL", "_")
+_NOISE = ("KRUST_STAND_IN_OUTPUT", "CARGO", "CARGO_HOME", "PWD", "OLDPWD", "SHLVL", "_")
 """Ours and the shell's, which are no answer of cargo-zigbuild's."""
+
+_OF_ALL = ("CARGO_ZIGBUILD_CACHE_DIR", "CARGO_ZIGBUILD_TARGET")
+"""What would have to be one for all targets, and tells of one."""
 
 _INSTALL = "install krust again, with its dependencies: pip install --force-reinstall ziglang cargo-zigbuild"
 
 
-def environment(toolchain: Toolchain, target: Target, *, env: Mapping[str, str], cache: Path) -> dict[str, str]:
-    """Variables that make cargo link and compile C for `target` by zig; to be put below those of the user.
+def environment(
+    toolchain: Toolchain, targets: Iterable[Target], *, env: Mapping[str, str], cache: Path
+) -> dict[str, str]:
+    """Variables that make cargo link and compile C for `targets` by zig; to be put below those of the user.
+
+    What is for one target has its name in it, so those of another change nothing for it.
 
     cache   krust's own; cargo-zigbuild's wrapper scripts are kept in it, and named in the variables
     raises  ToolchainError if zig or cargo-zigbuild is missing from krust's Python environment, or fails
     """
+    variables = {"CARGO_ZIGBUILD_CACHE_DIR": str(cache / "zig" / "work"), **_global_cache(env, cache)}
+    for target in targets:
+        variables |= _of_target(toolchain, target, env, cache)
+    return variables
+
+
+def unlinked(targets: Iterable[Target], *, env: Mapping[str, str], cache: Path) -> list[Target]:
+    """Those for which this zig has linked nothing yet: it compiles its runtime for them first."""
+    return [
+        target
+        for target in targets
+        if f"CARGO_TARGET_{target.variable}_LINKER" not in env and not _mark(target, env, cache).exists()
+    ]
+
+
+def linked(target: Target, *, env: Mapping[str, str], cache: Path) -> None:
+    """Remember that zig has linked for `target`. Where that fails krust says again that it takes its time."""
+    mark = _mark(target, env, cache)
+    with contextlib.suppress(OSError):
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+
+
+def _mark(target: Target, env: Mapping[str, str], cache: Path) -> Path:
+    known = {**env, **_global_cache(env, cache)}
+    where = [known.get(name) for name in _CACHES]
+    return cache / "zig" / "linked" / f"{target}-{_digest(where, *_identity(_zig()))}"
+
+
+_CACHES = ("ZIG_GLOBAL_CACHE_DIR", "XDG_CACHE_HOME", "HOME")
+"""What tells zig where to keep its runtime: the first that is set."""
+
+
+def _global_cache(env: Mapping[str, str], cache: Path) -> dict[str, str]:
+    return {} if any(env.get(name) for name in _CACHES) else {_CACHES[0]: str(cache / "zig" / "cache")}
+
+
+def _of_target(toolchain: Toolchain, target: Target, env: Mapping[str, str], cache: Path) -> dict[str, str]:
     zigbuild, zig = _zigbuild(), _zig()
     folder = cache / "zig" / _key(toolchain, target, zigbuild, zig)
     kept = folder / "environment.json"
@@ -77,8 +124,10 @@ def _record(
 ) -> dict[str, str]:
     given = {
         **{name: env[name] for name in _LENT if name in env},
+        **_global_cache(env, folder.parent.parent),
         "CARGO_ZIGBUILD_CACHE_DIR": str(folder),
         "CARGO_ZIGBUILD_ZIG_PATH": str(zig),
+        "RUSTUP_HOME": str(rustup_home(env)),
         **toolchain.anywhere(),
     }
     from tempfile import TemporaryDirectory  # with random, and what that needs; not on most days
@@ -95,18 +144,27 @@ def _record(
         run(
             [zigbuild, "zigbuild", "--target", target.triple],
             cwd=scratch,
-            env={**given, "CARGO": str(stand_in), "KRUST_STAND_IN_OUTPUT": str(recorded)},
+            env={
+                **given,
+                # It looks for a target-cpu in the user's rustflags, which are of another day when this is used.
+                "CARGO_HOME": str(scratch),
+                "CARGO": str(stand_in),
+                "KRUST_STAND_IN_OUTPUT": str(recorded),
+            },
             failure=f"cannot prepare zig for '{target}': cargo-zigbuild failed; {_INSTALL}",
             line=lambda _: None,
         )
         pairs = [pair.partition("=") for pair in os.fsdecode(recorded.read_bytes()).split("\0") if pair]
-    ours = {*_NOISE, *(name for name in given if not name.startswith("CARGO_ZIGBUILD_"))}
+    ours = {*_NOISE, *_OF_ALL, *(name for name in given if not name.startswith("CARGO_ZIGBUILD_"))}
     return {name: value for name, _, value in sorted(pairs) if name not in ours}
 
 
 def _key(toolchain: Toolchain, target: Target, zigbuild: Path, zig: Path) -> str:
-    parts = [_FORM, target.triple, toolchain.release, *_identity(zigbuild), *_identity(zig)]
-    return f"{target.triple}-{sha256(json.dumps(parts).encode()).hexdigest()[:16]}"
+    return f"{target}-{_digest(_FORM, target.triple, toolchain.release, *_identity(zigbuild), *_identity(zig))}"
+
+
+def _digest(*parts: object) -> str:
+    return sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def _identity(program: Path) -> tuple[str, int, int]:

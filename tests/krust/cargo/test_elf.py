@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import struct
 import sys
 from dataclasses import replace
@@ -15,8 +16,8 @@ from krust.cargo.targets import TARGETS, Target
 from krust.errors import BinaryError
 from plumbing.errors import Malformed
 
-_EXEC, _REL = 2, 1
-_INTERP, _LOAD, _DYNAMIC = 3, 1, 2
+_REL, _EXEC, _DYN = 1, 2, 3
+_LOAD, _DYNAMIC, _INTERP = 1, 2, 3
 _X86_64 = TARGETS[0]
 
 
@@ -27,6 +28,7 @@ def program(
     interpreter: bytes | None = None,
     needed: bytes | None = None,
     entry: int = 0x1000,
+    flags: int | None = None,
 ) -> bytes:
     """The smallest file that is an executable for `target` in a linker's eyes."""
     mark = "<" if target.order == "little" else ">"
@@ -48,9 +50,10 @@ def program(
         segments += struct.pack(mark + elf._SEGMENT[target.bits], *fields)
         content += body
     identity = b"\x7fELF" + bytes([target.bits // 32, 1 if target.order == "little" else 2, 1]) + bytes(9)
-    fixed = struct.pack(
-        mark + elf._HEADERS[target.bits], kind, target.machine, 1, entry, header + 2, 0, 0, 0, segment, len(bodies)
-    )
+    if flags is None:
+        flags = target.abi.value if target.abi else 0
+    facts = (kind, target.machine, 1, entry, header + 2, 0, flags, 0, segment, len(bodies))
+    fixed = struct.pack(mark + elf._HEADERS[target.bits], *facts)
     return identity + fixed + bytes(2) + segments + content
 
 
@@ -98,6 +101,31 @@ def test_what_is_no_program_of_the_target_is_refused(content: bytes, fault: str,
 def test_what_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BinaryError, match=r"cannot read '.*': No such file"):
         elf.check(tmp_path / "none", _X86_64)
+
+
+@pytest.mark.parametrize("target", [target for target in TARGETS if target.abi], ids=str)
+def test_a_program_of_another_abi_is_refused(target: Target, tmp_path: Path) -> None:
+    path = tmp_path / "program"
+    path.write_bytes(program(target, flags=0))
+    with pytest.raises(BinaryError, match=r"its flags are 0x0, and 'linux/.*' is (hard-float|double-float|ELFv2)"):
+        elf.check(path, target)
+
+
+def test_a_dynamic_program_may_be_allowed(tmp_path: Path) -> None:
+    path = tmp_path / "program"
+    path.write_bytes(program(interpreter=b"/lib/ld-musl.so.1", needed=b"libc.so"))
+    found = elf.check(path, _X86_64, allow_dynamic=True)
+    assert (found.interpreter, found.needed) == ("/lib/ld-musl.so.1", ("libc.so",))
+
+
+@pytest.mark.parametrize(("kind", "refused"), [(_EXEC, True), (_DYN, False)])
+def test_fixed_addresses_are_refused_where_they_were_not_asked_for(kind: int, refused: bool, tmp_path: Path) -> None:
+    path = tmp_path / "program"
+    path.write_bytes(program(kind=kind))
+    elf.check(path, _X86_64)
+    raised = pytest.raises(BinaryError, match="its addresses are fixed") if refused else contextlib.nullcontext()
+    with raised:
+        elf.check(path, _X86_64, position_independent=True)
 
 
 def test_each_fact_of_the_target_counts(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_a_cache_that_cannot_be_written_is_no_fault(tmp_path: Path, env) -> None
         ({"CARGO": "/nonexistent/cargo"}, "cannot find '/nonexistent/cargo', which CARGO names"),
         ({"RUSTC": "false"}, "cannot use '.*false': it does not tell its version"),
         ({"RUSTC": "true"}, "cannot use '.*true': it does not tell its version"),
-        ({"RUSTUP_TOOLCHAIN": "none-such"}, "cannot use '.*rustc': it does not tell its version"),
+        ({"RUSTUP_TOOLCHAIN": "none-such"}, "it does not tell its version, and rustup has said why above; 'rustup t"),
     ],
 )
 def test_what_cannot_be_used_is_an_error_that_says_what_to_do(changes: dict[str, str], fault: str, env) -> None:
