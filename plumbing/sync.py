@@ -14,6 +14,7 @@ from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
 from plumbing.oci.exchange import Progress, Sink, Source, Stream
 from plumbing.oci.index import is_node
+from plumbing.oci.mediatype import NONDISTRIBUTABLE
 from plumbing.store.walk import walk
 
 JOBS = 4
@@ -37,7 +38,8 @@ def copy(source: Source, sink: Sink, root: Descriptor, *, jobs: int = JOBS, prog
 
     everything = list(walk(root, read))
     nodes = [item for item in everything if is_node(item.media_type)]
-    blobs = sorted((item for item in everything if not is_node(item.media_type)), key=lambda blob: -blob.size)
+    blobs = [item for item in everything if not is_node(item.media_type) and item.media_type not in NONDISTRIBUTABLE]
+    blobs.sort(key=lambda blob: -blob.size)
     if progress is not None:
         progress.plan(blobs)
     _take_all(sink, blobs, _Watched(source, progress), jobs, progress)

@@ -23,9 +23,13 @@ KRUST = Path(sys.executable).with_name("krust")
 
 # Which package has a program, where that is not its name. `.ci/run` installs them all.
 _PACKAGES = {
+    "bsdtar": "libarchive-tools",
+    "conformance": "go install github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260831232431-97274622c111",
     "crane": "go install github.com/google/go-containerregistry/cmd/crane@latest",
     "docker": "docker.io",
     "dockerd": "docker.io",
+    "getcap": "libcap2-bin",
+    "setcap": "libcap2-bin",
     "htpasswd": "apache2-utils",
     "ko": "go install github.com/google/ko@latest",
 }

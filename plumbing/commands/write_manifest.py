@@ -49,7 +49,7 @@ def write_manifest(
             expected=f"the {len(parsed.diff_ids)} of which the config '{config.digest}' speaks",
         )
     for layer in together:
-        if not store.has(layer):
+        if store.lacks(layer):
             raise NotFound.blob(layer.digest, store.path)
     manifest = Manifest.of(
         replace(config.bare, media_type=mediatype.CONFIG),

@@ -41,6 +41,9 @@ LAYERS = MappingProxyType(
 )
 """The layer types, and the codec of each: none, gzip or zstd."""
 
+NONDISTRIBUTABLE = frozenset(name for name in LAYERS if ".nondistributable." in name or name == DOCKER_LAYER_FOREIGN)
+"""Layers that are not pushed, so that an image is whole without them. image-spec 1.1, layer.md."""
+
 _OCI = {
     DOCKER_MANIFEST: MANIFEST,
     DOCKER_INDEX: INDEX,

@@ -104,7 +104,7 @@ def _put(request: Request, repository: str, reference: str | Digest, raw: bytes)
     except Malformed as error:
         raise manifest_invalid(error) from None
     for child in node.children:
-        if not registry.store.has(child):  # as update_ref says it, but before a manifest without its blobs can be read
+        if registry.store.lacks(child):  # as update_ref says it, but before a manifest without its blobs can be read
             raise manifest_blob_unknown(NotFound.blob(child.digest, registry.store.path))
     descriptor = Descriptor(media_type=node.media_type, digest=digest, size=len(raw))
     with registry.store.writer() as writer:

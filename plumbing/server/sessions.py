@@ -9,7 +9,6 @@ from uuid import uuid4
 
 from starlette.concurrency import run_in_threadpool
 
-from plumbing.errors import DigestMismatch, NotFound
 from plumbing.oci.digest import Digest
 from plumbing.server.refusal import Refusal
 from plumbing.store import Store
@@ -71,7 +70,6 @@ class Upload:
 
     def commit(self, digest: Digest) -> None:
         """Make what has arrived the blob `digest`. Blocks. Raises DigestMismatch; the upload is over either way."""
-        _clear_corrupt(self._store, digest)
         with self._writer:
             if digest.algorithm == self._algorithm:
                 self._writer.commit(digest)
@@ -142,13 +140,3 @@ class Sessions:
 
 def upload_unknown(id: str) -> Refusal:
     return Refusal(404, "BLOB_UPLOAD_UNKNOWN", f"cannot find upload '{id}': it is done, cancelled or was given up")
-
-
-def _clear_corrupt(store: Store, digest: Digest) -> None:
-    """Delete a blob whose bytes are not its own. One of the right size would be taken for what is to be written."""
-    try:
-        store.blobs.verify(digest)
-    except DigestMismatch:
-        store.blobs.path(digest).unlink(missing_ok=True)
-    except NotFound:
-        return

@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -68,6 +69,24 @@ class Blobs:
                     pass
                 facts.note(self.path(digest), facts.VERIFIED, facts.verified_as(blob.status))
             return blob.size
+
+    def is_sound(self, digest: Digest, size: int) -> bool:
+        """Whether the blob is there with `size` bytes, and was seen to be right as it is now. Reads none of it."""
+        with suppress(OSError):
+            status = os.stat(self.path(digest), follow_symlinks=False)
+            if stat.S_ISREG(status.st_mode) and status.st_size == size:
+                return facts.noted(self.path(digest), facts.VERIFIED) == facts.verified_as(status)
+        return False
+
+    def is_right(self, digest: Digest, size: int) -> bool:
+        """Whether the blob is there with `size` bytes and is what its name says: reads it, unless it `is_sound`."""
+        if self.is_sound(digest, size):
+            return True
+        try:
+            self.verify(digest, size)
+        except (NotFound, DigestMismatch, StoreError):
+            return False
+        return True
 
     def writer(self) -> BlobWriter:
         """Where the bytes of a new blob go; see BlobWriter."""
@@ -171,7 +190,7 @@ class BlobWriter:
     def commit(
         self, expected: Digest | None = None, size: int | None = None, *, diff_id: Digest | None = None
     ) -> Digest:
-        """Give the bytes their name; return it. A blob that is there already stays, and is as good as new for gc.
+        """Give the bytes their name; return it. A blob that is there and is known to be right stays, young for gc.
 
         expected, size  what the bytes must be; raises DigestMismatch, and nothing is kept
         diff_id         a fact to keep, of a layer
@@ -188,7 +207,7 @@ class BlobWriter:
     def _settle(self, digest: Digest, diff_id: Digest | None) -> None:
         assert self._path is not None
         final = self._blobs.path(digest)
-        if self._blobs.size(digest) == self.size:
+        if self._blobs.is_sound(digest, self.size):
             freshen(final)
             if diff_id is not None:
                 facts.note(final, facts.DIFF_ID, str(diff_id))

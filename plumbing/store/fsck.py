@@ -12,6 +12,7 @@ from pathlib import Path
 from plumbing.errors import Malformed, PlumbingError
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
+from plumbing.oci.mediatype import NONDISTRIBUTABLE
 from plumbing.store.store import Store
 from plumbing.store.walk import Seen
 
@@ -42,6 +43,8 @@ def fsck(store: Store, roots: list[Descriptor] | None = None, *, trust: bool = F
     for root in roots:
         try:
             for descriptor in store.walk(root, seen=seen):
+                if descriptor.media_type in NONDISTRIBUTABLE and not store.has(descriptor):
+                    continue
                 digests[descriptor.digest] = None
                 sizes[descriptor.digest] = descriptor.size
         except PlumbingError as error:

@@ -111,6 +111,10 @@ class Store:
         """Whether a regular file of the right size has the blob's name."""
         return self.blobs.size(descriptor.digest) == descriptor.size
 
+    def lacks(self, descriptor: Descriptor) -> bool:
+        """Whether an image that needs the blob is not whole: it is not there, and not one that nobody passes on."""
+        return not self.has(descriptor) and descriptor.media_type not in mediatype.NONDISTRIBUTABLE
+
     def read(self, descriptor: Descriptor, *, limit: int = document.LIMIT) -> bytes:
         """A small blob, verified. Raises NotFound, DigestMismatch, or Malformed for one of more than `limit` bytes."""
         if descriptor.size > limit:
@@ -177,7 +181,7 @@ class Store:
     def put(self, raw: bytes, media_type: str) -> Descriptor:
         """Store a small blob that is in memory."""
         descriptor = Descriptor.of(raw, media_type)
-        if self.has(descriptor):
+        if self.blobs.is_right(descriptor.digest, descriptor.size):
             self.freshen(descriptor)
             return descriptor
         with self.writer() as blob:
@@ -213,7 +217,7 @@ class Store:
 
     def _complete(self, root: Descriptor) -> None:
         for descriptor in self.walk(root):
-            if not self.has(descriptor):
+            if self.lacks(descriptor):
                 raise NotFound.blob(descriptor.digest, self.path)
 
     # as an end of a copy: plumbing/oci/exchange.py
@@ -221,13 +225,13 @@ class Store:
     def complete(self, node: Descriptor) -> bool:
         """Whether `node` and all below it are there: a node alone says nothing, its children may have been deleted."""
         try:
-            return all(self.has(descriptor) for descriptor in self.walk(node))
+            return not any(self.lacks(descriptor) for descriptor in self.walk(node))
         except (NotFound, DigestMismatch):
             return False
 
     def take(self, blob: Descriptor, source: Source) -> None:
         """Make `blob` be there. Raises DigestMismatch where `source` gives other bytes; nothing is kept then."""
-        if self.has(blob):
+        if self.blobs.is_right(blob.digest, blob.size):
             self.freshen(blob)
             return
         with source.open_blob(blob) as stream, self.writer() as writer:

@@ -7,7 +7,9 @@ import os
 import stat
 import sys
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -15,6 +17,7 @@ from plumbing.errors import DigestMismatch, NotFound, PlumbingError, StoreError
 from plumbing.oci import mediatype
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
+from plumbing.oci.exchange import Stream
 from plumbing.store import Store
 from tests.tools import ROOT, run
 
@@ -247,3 +250,40 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 """
     done = run(sys.executable, "-c", script, store.path, tmp_path / "other", sparse, cwd=ROOT)
     assert int(done.stdout) < 64 << 10  # KiB
+
+
+def test_a_damaged_blob_of_the_right_size_is_written_again(store: Store) -> None:
+    raw = b'{"it":"is"}'
+    descriptor = store.put(raw, mediatype.CONFIG)
+    path = store.blobs.path(descriptor.digest)
+    for write in (
+        lambda: store.put(raw, mediatype.CONFIG),
+        lambda: _commit(store, raw),
+        lambda: store.take(descriptor, _Memory(raw)),
+    ):
+        path.unlink()
+        path.write_bytes(raw.swapcase())
+        write()
+        assert path.read_bytes() == raw
+
+
+def _commit(store: Store, raw: bytes) -> None:
+    with store.writer() as blob:
+        blob.write(raw)
+        blob.commit()
+
+
+class _Memory:
+    """A source of one blob."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+
+    def read(self, descriptor: Descriptor) -> bytes:
+        return self._raw
+
+    def open_blob(self, descriptor: Descriptor) -> Stream:
+        return cast(Stream, BytesIO(self._raw))
+
+    def open_unverified(self, descriptor: Descriptor) -> None:
+        return None
