@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 TABLE = MappingProxyType(
     {
-        "build": ("build", "config"),
+        "build": ("build", "image", "config"),
         "registries": ("login", "logout", "serve"),
     }
 )

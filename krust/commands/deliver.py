@@ -1,0 +1,180 @@
+"""deliver: what becomes of images, whatever made their executables: the options of `build` and `image`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from krust.cargo.git import Git
+from krust.errors import SettingError
+from krust.image.make import Compile, Made, make
+from krust.image.plan import Plan
+from krust.image.steps import Steps
+from krust.settings import Settings
+from plumbing.commands.network import Network, jobs_option
+from plumbing.oci import document
+from plumbing.store import Store
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be done with images, and what is to be said of them; see `order_options`."""
+
+    offline: bool
+    source_date_epoch: str | None
+    no_tag: bool
+    no_push: bool
+    output: Path | None
+    image_refs: Path | None
+    trace: Path | None
+    as_json: bool
+    jobs: int
+
+    def check(self, flags: Mapping[str, object]) -> None:
+        """Raises UsageError for options that contradict each other, SettingError for a place that cannot be written."""
+        if flags["image"] and (flags["repo"] or flags["name"]):
+            raise click.UsageError("--image takes the place of --repo and --name: give it alone")
+        if self.no_tag and flags["tags"]:
+            raise click.UsageError("expected either --tag or --no-tag")
+        for path in (self.output, self.trace, self.image_refs):
+            if path is not None and not path.parent.is_dir():
+                raise SettingError(f"cannot write '{path}': no such folder '{path.parent}'; make it first")
+        if self.output is not None:
+            from krust.image.export import check_target
+
+            check_target(self.output)
+
+    def created(self, settings: Settings, git: Git) -> int:
+        """Seconds since 1970-01-01 UTC, for every time in the images: as given, else of SOURCE_DATE_EPOCH, else 0."""
+        if self.source_date_epoch is None:
+            return settings.created
+        if self.source_date_epoch == "git":
+            return git.time
+        return settings.epoch(self.source_date_epoch, "--source-date-epoch")
+
+
+def order_options(function: F) -> F:
+    """`order: Order`."""
+
+    @wraps(function)
+    def collected(*args: Any, **more: Any) -> Any:
+        order = Order(**{field.name: more.pop(field.name) for field in fields(Order)})
+        return function(*args, order=order, **more)
+
+    decorated: Any = collected
+    path = click.Path(path_type=Path)
+    for option in (
+        jobs_option,
+        click.option("--json", "as_json", is_flag=True, help="Print a full account instead of the reference."),
+        click.option("--trace", metavar="FILE", type=path, help="Write the plumbing commands that make the image."),
+        click.option("--image-refs", metavar="FILE", type=path, help="Write the references to FILE, too."),
+        click.option(
+            "-o",
+            "--output",
+            metavar="DIR|FILE.tar",
+            type=path,
+            help="Also write a layout, or an archive of one, with just this image.",
+        ),
+        click.option("--no-push", is_flag=True, help="Write the image into the store, and push nothing."),
+        click.option("--no-tag", is_flag=True, help="Push by digest alone."),
+        click.option(
+            "--source-date-epoch",
+            metavar="SECONDS|git",
+            help="Every time in the image: seconds since 1970, or of the commit; default: SOURCE_DATE_EPOCH, else 0.",
+        ),
+        click.option("--offline", is_flag=True, help="Ask no registry for the base: use what the store has."),
+    ):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]  # it is `function`, with other parameters
+
+
+def deliver(
+    order: Order, store: Store, plans: Sequence[Plan], compile: Compile, network: Network, *, created: int
+) -> list[Made]:
+    """Make the images of `plans`, and write and print what `order` says. Raises as `make`, and SettingError.
+
+    An image that should be pushed and has no repository is an error before anything is compiled.
+    """
+    for plan in plans:
+        if plan.settings.repository is None and not order.no_push:
+            raise SettingError(
+                f"cannot tell where to push '{plan.settings.name}': "
+                "set KRUST_REPO, or give '--repo', '--image' or '--no-push'"
+            )
+    steps = Steps(store, tracing=order.trace is not None)
+    made = make(
+        steps,
+        plans,
+        compile,
+        network,
+        created=created,
+        push=not order.no_push,
+        tags=not order.no_tag,
+        offline=order.offline,
+        jobs=order.jobs,
+    )
+    if order.output is not None:
+        from krust.image.export import export
+
+        export(store, {name: one.root for one in made for name in one.refs}, order.output)
+    if order.trace is not None:
+        write_whole(order.trace, steps.script(), mode=0o755)
+    lines = [reference(store, one) for one in made]
+    if order.image_refs is not None:
+        write_whole(order.image_refs, "".join(f"{line}\n" for line in lines))
+    if order.as_json:
+        accounts = [document.dump(account(store, one)).decode() for one in made]
+        click.echo(accounts[0] if len(accounts) == 1 else f"[{','.join(accounts)}]")
+    else:
+        click.echo("\n".join(lines))
+    return made
+
+
+def reference(store: Store, made: Made) -> str:
+    """What is printed: the image by digest, in its repository if it has one, else in the store."""
+    target = made.plan.settings.repository
+    return str(target.at(made.root.digest)) if target is not None else f"{store.path}@{made.root.digest}"
+
+
+def account(store: Store, made: Made) -> dict[str, Any]:
+    """The full account that --json prints."""
+    return {
+        "reference": reference(store, made),
+        "name": made.plan.settings.name,
+        "tags": list(made.plan.settings.tags),
+        "store": str(store.path),
+        **made.root.to_json(),
+        "images": [
+            {
+                "platform": str(image.binary.platform),
+                "binary": str(image.binary.path),
+                "manifest": image.manifest.to_json(),
+                "config": image.config.to_json(),
+                "layers": [layer.to_json() for layer in image.layers],
+            }
+            for image in made.images
+        ],
+    }
+
+
+def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
+    """Write a file, whole or not at all. Raises StoreError."""
+    from plumbing.store.files import failing_as
+
+    with failing_as("write", path), tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+        written = Path(file.name)
+        try:
+            file.write(text)
+            file.flush()
+            written.chmod(mode)
+            written.replace(path)
+        finally:
+            written.unlink(missing_ok=True)
