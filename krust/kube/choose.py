@@ -124,9 +124,7 @@ def _said(text: Text, without: set[int]) -> Iterator[tuple[object, ...]]:
                 if anchor is not None and name != "AliasEvent":
                     lost.add(anchor)
                 continue
-            if name == "DocumentStartEvent":
-                lost = set()
-            elif name == "AliasEvent" and anchor in lost:
+            if name == "AliasEvent" and anchor in lost:
                 place = text.place(event.start_mark.index + part[0])
                 raise KubeError(
                     f"cannot leave out anchor '&{anchor}': '{place}' stays and needs it; write it out there"

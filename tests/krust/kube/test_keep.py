@@ -76,6 +76,7 @@ def test_substrings_are_kept_too_and_found_without_the_flag() -> None:
         "# krust://x\na: |\n  b # krust://x\n",
         f"a: {ONE} # image: krust://x\n",
         f"# krust://x\na: {ONE}\n",
+        f"a: {ONE}0 # krust://x\n",
         f'{{"a": "{ONE}"}}',
         f"a: |\n  {ONE} # krust://x\n",
         f'a: "x\\n{ONE}"\nb: x # krust://x\n',
@@ -95,6 +96,7 @@ def test_what_is_no_kept_reference_is_left_alone(characters: str) -> None:
         (f"a: [krust://x, {ONE}]\n", "cannot tell which image of 'f.yaml:1:5'.*2 images and 0 comments"),
         (f"a: [{ONE}, {ONE}] # krust://x\n", "2 images and 1 comments"),
         (f"a: {ONE} # krust://x # krust://y\n", "1 images and 2 comments"),
+        ("a: krust://x # krust://y # krust://z\n", "1 images and 2 comments"),
     ],
 )
 def test_where_no_comment_can_be_it_is_refused(characters: str, said: str) -> None:

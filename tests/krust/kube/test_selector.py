@@ -108,6 +108,10 @@ def test_a_message_says_what_was_expected(text: str, said: str) -> None:
         Selector.parse(text)
 
 
+def test_order_and_repetition_mean_nothing() -> None:
+    assert Selector.parse("b,a in (y,x,y)") == Selector.parse("a in (x,y), b")
+
+
 def test_labels_that_are_no_numbers_are_on_neither_side() -> None:
     for value in ("", "x", "1.5", "1_0", "٣", "9" * 40):
         assert not Selector.parse("n>0").matches({"n": value})
