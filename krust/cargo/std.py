@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import Literal
 
 from krust.cargo import remap, rustflags, zig
 from krust.cargo.answers import rustup_home
@@ -29,6 +30,9 @@ _BUILD_STD = "-Zbuild-std=std,panic_abort,panic_unwind"
 
 _WORK = ".tmp"
 """What is put after the name of the folder in which the first of the libraries, and all others, are built."""
+
+Way = Literal["installed", "built", "rustup", "source", "none"]
+"""With the compiler, by krust before; the next build gets it from rustup, or builds it from source; nothing does."""
 
 _OWN = "krust_std"
 """What cargo calls the package that is built for the sake of its dependencies."""
@@ -82,6 +86,30 @@ def sysroots(
         if missing:
             _build_missing(toolchain, missing, env, cache, say)
     return {target: None if toolchain.has(target.triple) else place(toolchain, target, cache) for target in wanted}
+
+
+def ways(
+    toolchain: Toolchain, targets: Iterable[Target], directory: Path, *, env: Mapping[str, str], cache: Path
+) -> dict[Target, Way]:
+    """How `sysroots` would get each of them. Nothing is changed by asking."""
+    rustup = _Rustup.of(toolchain, directory, env)
+    known = rustup.targets() if rustup else ()
+    found: dict[Target, Way] = {}
+    for target in targets:
+        if toolchain.has(target.triple):
+            found[target] = "installed"
+        elif place(toolchain, target, cache).is_dir():
+            found[target] = "built"
+        elif target.triple in known:
+            found[target] = "rustup"
+        else:
+            found[target] = "source" if rustup or has_source(toolchain) else "none"
+    return found
+
+
+def remedy(toolchain: Toolchain, target: Target, directory: Path, env: Mapping[str, str]) -> str:
+    """What a person may do so that `target` has a standard library."""
+    return _ways(target, _Rustup.of(toolchain, directory, env))
 
 
 def place(toolchain: Toolchain, target: Target, cache: Path) -> Path:
@@ -246,9 +274,13 @@ class _Rustup:
             return None
         return cls(Path(program), toolchain, directory, env)
 
+    def targets(self) -> Sequence[str]:
+        """What its server should have; it looks at what it has been told before, and not at the network."""
+        return [line.split()[0] for line in self._ask("target", "list").splitlines() if line.strip()]
+
     def add_targets(self, targets: Sequence[Target], cache: Path, say: Callable[[str], None]) -> None:
         """Install the standard libraries that rustup has, as far as that works."""
-        has = self._ask("target", "list").split()
+        has = self.targets()
         known = [target.triple for target in targets if target.triple in has]
         if known and not self._add("target", known, cache, say) and len(known) > 1:
             for triple in known:
