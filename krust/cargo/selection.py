@@ -14,12 +14,12 @@ from krust.errors import ProjectError
 class Selection:
     """The names that were given. With none of them, the one executable that `cargo run` would run.
 
-    workspace  every binary of every member; of a member with `default-run`, that one
+    executables  by kind and name, in the order of their images
+    workspace    every binary of every member; of a member with `default-run`, that one
     """
 
     packages: tuple[str, ...] = ()
-    binaries: tuple[str, ...] = ()
-    examples: tuple[str, ...] = ()
+    executables: tuple[tuple[Kind, str], ...] = ()
     workspace: bool = False
 
 
@@ -27,13 +27,11 @@ def select(project: Project, directory: Path, selection: Selection) -> list[Bina
     """The executables that `selection` means, in its order, each once. Raises ProjectError, listing the candidates."""
     if selection.workspace:
         return _all(project)
-    names: list[tuple[Kind, str]] = [("bin", name) for name in selection.binaries]
-    names += [("example", name) for name in selection.examples]
-    if not names:
+    if not selection.executables:
         packages: Sequence[str | None] = selection.packages or (None,)
         found = [choose(project, directory, package=package) for package in packages]
     else:
-        found = [_named(project, directory, selection.packages, kind, name) for kind, name in names]
+        found = [_named(project, directory, selection.packages, kind, name) for kind, name in selection.executables]
     return list(dict.fromkeys(found))
 
 
@@ -52,9 +50,14 @@ def _all(project: Project) -> list[BinaryTarget]:
 def _named(project: Project, directory: Path, packages: Sequence[str], kind: Kind, name: str) -> BinaryTarget:
     """The executable `name`, in the one of `packages` that has it."""
     having = [package for package in packages if _has(project, package, kind, name)]
-    package = having[0] if len(having) == 1 else (packages[0] if len(packages) == 1 else None)
     if len(having) > 1:
         raise ProjectError(f"cannot choose {kind} '{name}': {' and '.join(having)} have it; name one of them alone")
+    if len(packages) > 1 and not having:
+        what = "example" if kind == "example" else "binary"
+        raise ProjectError(
+            f"cannot build {what} '{name}': none of {', '.join(packages)} has it; name the package that has"
+        )
+    package = having[0] if having else (packages[0] if packages else None)
     if kind == "bin":
         return choose(project, directory, package=package, binary=name)
     return choose(project, directory, package=package, example=name)

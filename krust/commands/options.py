@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
 import click
 
+from krust.cargo.metadata import Kind
 from krust.cargo.selection import Selection
 from krust.config.keys import BIN, TABLE, Key
 from plumbing.commands.options import Pair
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_META = "krust.cargo_args"
+_META, _ORDER = "krust.cargo_args", "krust.order"
 
 
 class CargoCommand(click.Command):
@@ -25,6 +26,9 @@ class CargoCommand(click.Command):
             position = args.index("--")
             ctx.meta[_META] = tuple(args[position + 1 :])
             args = args[:position]
+        # click collects each option's words on its own, and forgets which of two options came first
+        _, _, order = self.make_parser(ctx).parse_args(list(args))
+        ctx.meta[_ORDER] = tuple(parameter.name for parameter in order)
         return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
@@ -71,6 +75,16 @@ def _option(key: Key[Any]) -> Callable[[F], F]:
     )
 
 
+def _in_order(binaries: Sequence[str], examples: Sequence[str]) -> tuple[tuple[Kind, str], ...]:
+    """The kinds and names of executables as they were given, of a CargoCommand."""
+    order = click.get_current_context().meta.get(_ORDER, ())
+    words: dict[str, Iterator[tuple[Kind, str]]] = {
+        "binary": (("bin", name) for name in binaries),
+        "example": (("example", name) for name in examples),
+    }
+    return tuple(next(words[name]) for name in order if name in words)
+
+
 def selection_options(function: F) -> F:
     """`selection: Selection`: the executables that are named."""
 
@@ -85,7 +99,7 @@ def selection_options(function: F) -> F:
     ) -> Any:
         if workspace and (package or binary or example):
             raise click.UsageError("--workspace takes every binary: give it without -p, --bin and --example")
-        selection = Selection(packages=package, binaries=binary, examples=example, workspace=workspace)
+        selection = Selection(packages=package, executables=_in_order(binary, example), workspace=workspace)
         return function(*args, selection=selection, **more)
 
     decorated: Any = collected
