@@ -83,7 +83,7 @@ class Project:
 def load(toolchain: Toolchain, directory: Path, *, env: Mapping[str, str], cargo_args: Sequence[str] = ()) -> Project:
     """The project that `directory` is, or is in: the nearest Cargo.toml upwards counts, as it does for cargo.
 
-    cargo_args  what cargo is to be given when it builds; of these `--config` and `-Z` matter here
+    cargo_args  what cargo is to be given when it builds; of these `--config`, `-Z` and `--target-dir` matter here
     raises      ProjectError where there is no Cargo.toml; CargoError where cargo cannot read it, and has said why
     """
     manifest = find_manifest(directory)
@@ -99,7 +99,7 @@ def load(toolchain: Toolchain, directory: Path, *, env: Mapping[str, str], cargo
         return Project(
             directory=directory.absolute(),
             root=Path(fields.text("workspace_root")),
-            target_directory=Path(fields.text("target_directory")),
+            target_directory=_target_directory(cargo_args, directory) or Path(fields.text("target_directory")),
             packages=tuple(_package(each) for each in fields.objects("packages")),
             # Cargo has told it since 1.71; before, the root package or else every member was what it built.
             default_members=fields.texts("workspace_default_members") or members,
@@ -118,6 +118,17 @@ def find_manifest(directory: Path) -> Path:
         if (manifest := folder / "Cargo.toml").is_file():
             return manifest
     raise ProjectError(f"cannot build '{directory}': no Cargo.toml in it or above it; name a cargo project's directory")
+
+
+def _target_directory(cargo_args: Sequence[str], directory: Path) -> Path | None:
+    """What `--target-dir` says, which `cargo metadata` does not take."""
+    found = None
+    words = iter(cargo_args)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name == "--target-dir" and (said := value if equals else next(words, "")):
+            found = directory.absolute() / said  # with any '..' in it, as cargo has it
+    return found
 
 
 def configuration(cargo_args: Sequence[str]) -> list[str]:

@@ -23,7 +23,7 @@ def places(toolchain: Toolchain, root: Path, env: Mapping[str, str], *, target_d
     rustc would put in where that lies.
     """
     found = {root: "/src", cargo_home(env): "/cargo"}
-    if target_directory and not target_directory.is_relative_to(root):
+    if target_directory and target_directory != root / "target":  # where build scripts write source, too
         found[target_directory] = "/src/target"
     for source in (toolchain.source, toolchain.source.resolve()):  # Debian's is a link
         found[source] = f"/rustc/{toolchain.commit or toolchain.release}"

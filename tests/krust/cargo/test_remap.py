@@ -27,7 +27,9 @@ def test_a_compiler_that_knows_no_commit_has_its_release(tools: Toolchain) -> No
     assert found[tools.source] == "/rustc/1.2.3"
 
 
-@pytest.mark.parametrize(("directory", "named"), [("/home/me/project/target", False), ("/scratch", True)])
+@pytest.mark.parametrize(
+    ("directory", "named"), [("/home/me/project/target", False), ("/home/me/project/x", True), ("/scratch", True)]
+)
 def test_a_target_directory_elsewhere_is_a_place_too(directory: str, named: bool, tools: Toolchain) -> None:
     found = dict(remap.places(tools, _ROOT, {"HOME": "/home/me"}, target_directory=Path(directory)))
     assert found.get(Path(directory)) == ("/src/target" if named else None)
