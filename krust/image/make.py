@@ -68,6 +68,7 @@ def make(
     with _Works(steps, plans, network, created=created, push=push, offline=offline, jobs=jobs) as works:
         works.fetch_bases()  # before anything is compiled: one that cannot be had is nothing to wait for
         for group in _groups(plans):
+            works.settle()  # or cargo may put another program of the same name in the place of one that is still read
             compile(group, works.take)
         made = [works.written(plan) for plan in plans]
         steps.refs({name: one.root for one in made for name in one.refs})  # also if it cannot be pushed: it was built
@@ -164,11 +165,15 @@ class _Works:
                 future.result()
         self._writing.append(self._writer.submit(self._write, binary))
 
+    def settle(self) -> None:
+        """Wait until the image of each executable that was taken is written."""
+        for future in self._writing:
+            future.result()
+
     def written(self, plan: Plan) -> Made:
         """Wait until the image of `plan` is in the store."""
         self._compiled = True
-        for future in self._writing:
-            future.result()
+        self.settle()
         work = self._work[plan.executable]
         if work.root is None:
             raise SettingError(f"cannot find what was built of '{plan.executable}'")

@@ -95,7 +95,7 @@ class Workshop:
         ]
 
     def compile(self, plans: Sequence[Plan], finished: Callable[[Binary], None]) -> None:
-        """Compile what `plans` are of, which cargo can do together; `finished` takes each executable when it is there."""
+        """Compile what `plans` are of, which cargo can do together; `finished` takes each executable when it is made."""
         first = plans[0].settings
         features = [f"--features={','.join(first.features)}"] if first.features else []
         quiet = ["--quiet"] if self.settings.console.quiet else []
