@@ -32,6 +32,7 @@ class Client:
     gate        how many uploads may be open at once
     monolithic  whether the registry was found to take no PATCH
     streams     whether it took one
+    headless    whether it answered 405 to a HEAD
     """
 
     def __init__(self, host: str, *, find: Find, settings: Settings, log: Log, warn: Warn) -> None:
@@ -41,6 +42,7 @@ class Client:
         self.gate = Gate()
         self.monolithic = False
         self.streams = False
+        self.headless = False
         self._find = find
         self._log = log
         self._warn = warn

@@ -9,6 +9,7 @@ from typing import Self
 from plumbing.oci.digest import Digest
 from plumbing.registry.client import Client
 from plumbing.registry.credential import Credential
+from plumbing.registry.message import Request
 from plumbing.registry.repository import Repository
 from plumbing.registry.settings import Log, Settings, Warn
 
@@ -51,6 +52,14 @@ class Registry:
     def ping(self) -> None:
         """Raises what is wrong with the way to the registry, and nothing where it can be reached."""
         self._client.url("")
+
+    def sign_in(self) -> None:
+        """Try the credential for the host as such. Raises Unauthorized where it is refused; says nothing of repositories.
+
+        A registry that asks nobody who they are takes any.
+        """
+        request = Request(method="GET", url=self._client.url("/v2/"), doing=f"sign in to '{self.host}'", scopes=())
+        self._client.ask(request, 200).close()
 
     def close(self) -> None:
         self._client.close()

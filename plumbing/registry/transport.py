@@ -51,8 +51,6 @@ class Transport:
             self._pools.clear()
 
     def _outgoing(self, request: Request, origin: Origin, body: httpx.SyncByteStream) -> httpx.Request:
-        parts = split(request.url)
-        target = quote(f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}", safe=_SAFE)
         headers = {
             "Host": origin.authority,
             "User-Agent": self._settings.user_agent,
@@ -62,14 +60,15 @@ class Transport:
         if request.body is not None:
             headers["Content-Length"] = str(request.body.length)
         silence = request.silence or self._settings.silence
-        return httpx.Request(
+        address = self._address(origin)
+        outgoing = httpx.Request(
             request.method,
-            self._address(origin),
+            address,
             headers=[(name.encode("ascii"), value.encode("utf-8")) for name, value in headers.items()],
             stream=body,
             extensions={
-                "target": target.encode("ascii"),
-                "sni_hostname": origin.host,
+                # only here: a proxy is connected to with the same extensions
+                **({} if address.host == origin.host else {"sni_hostname": origin.host}),
                 "timeout": {
                     "connect": self._settings.connect,
                     "read": silence,
@@ -78,9 +77,11 @@ class Transport:
                 },
             },
         )
+        outgoing.url = _Exact(address, request.url)
+        return outgoing
 
     def _address(self, origin: Origin) -> httpx.URL:
-        """Where to connect to; what is asked for there comes from the request's extensions."""
+        """Where to connect to; what is asked for there is `_Exact`'s."""
         resolve = self._settings.resolve
         found = resolve.get(f"{origin.host}:{origin.port}") or resolve.get(origin.host) or origin.host
         parts = split(f"//{found}" if found != origin.host else "")
@@ -105,6 +106,19 @@ class Transport:
             return "none"
         named = {origin.host, origin.authority, f"{origin.host}:{origin.port}"}
         return "any" if named & self._settings.insecure else "checked"
+
+
+class _Exact(httpx.URL):
+    """An address at which `url` is asked for, byte for byte; httpx would quote and tidy what it is given."""
+
+    def __init__(self, address: httpx.URL, url: str) -> None:
+        super().__init__(address)
+        parts = split(url)
+        self._target = quote(f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}", safe=_SAFE).encode()
+
+    @property
+    def raw_path(self) -> bytes:
+        return self._target
 
 
 class _Stream(httpx.SyncByteStream):

@@ -277,7 +277,13 @@ class Upload:
                 raise _Again(once="parts" if self._in_parts else None)
 
     def _is_there(self) -> bool:
-        return is_there(self._client, f"{self._path}/{self._blob.digest}", self._blob.size, self._scopes, self._doing)
+        """Whether the registry has what it was sent; where it knows no HEAD, by the head of a GET."""
+        path = f"{self._path}/{self._blob.digest}"
+        if is_there(self._client, path, self._blob.size, self._scopes, self._doing):
+            return True
+        return self._client.headless and is_there(
+            self._client, path, self._blob.size, self._scopes, self._doing, method="GET"
+        )
 
     # all
 
@@ -324,10 +330,13 @@ class Upload:
         return Request(method=method, url=url, doing=self._doing, body=body, scopes=self._scopes, tries=tries)
 
 
-def is_there(client: Client, path: str, size: int, scopes: tuple[str, ...], doing: str) -> bool:
+def is_there(
+    client: Client, path: str, size: int, scopes: tuple[str, ...], doing: str, *, method: str = "HEAD"
+) -> bool:
     """Whether the blob at `path` is there with `size` bytes. What is not allowed or not known counts as absent."""
-    request = Request(method="HEAD", url=client.url(path), doing=doing, scopes=scopes)
+    request = Request(method=method, url=client.url(path), doing=doing, scopes=scopes)
     with client.ask(request, 200, 403, 404, 405) as answer:
+        client.headless = client.headless or (method == "HEAD" and answer.status == 405)
         return answer.status == 200 and answer.length == size
 
 

@@ -84,13 +84,13 @@ class Person:
             for tag in tags:
                 repository.tag(tag, image.root, image.store.read(image.root))
 
-    def fetch(self, host: str, reference: str | Digest, into: Path, *, name: str = APP) -> Image:
+    def fetch(self, host: str, reference: str | Digest, into: Path, *, name: str = APP, jobs: int = 4) -> Image:
         """Into a new store at `into`."""
         store = Store.create(into)
         with self.registry(host) as registry:
             repository = registry.repository(name)
             root = repository.resolve(reference)
-            copy(repository, store, root)
+            copy(repository, store, root, jobs=jobs)
         return Image(store, root)
 
     def ask(self, host: str, question: Callable[[Repository], Any], *, name: str = APP) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from base64 import b64encode
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -101,6 +102,18 @@ def test_bearer_is_found_among_other_challenges(app: Image) -> None:
         person(r, user(r)).push(r.host, app)
         assert holds(r, app)
         assert parse_qs(r.seen(part="/token")[0].query)["service"] == ["test, registry"]
+
+
+@pytest.mark.parametrize("switches", [{"bearer": True}, {"basic_only": True}, {}], ids=str)
+def test_a_credential_can_be_tried_before_there_is_anything_to_push(switches: dict[str, Any]) -> None:
+    with registry(**switches) as r:
+        with person(r, user(r)).registry(r.host) as it:
+            it.sign_in()
+        wrong = Credential(username="me", password="wrong", source="the command line")
+        for credential in (wrong, None):
+            with person(r, credential).registry(r.host) as it:
+                with pytest.raises(Unauthorized) if switches else nullcontext():
+                    it.sign_in()
 
 
 # tokens
