@@ -54,7 +54,7 @@ class Registry:
         self._client.url("")
 
     def sign_in(self) -> None:
-        """Try the credential for the host as such. Raises Unauthorized where it is refused; says nothing of repositories.
+        """Try the credential for the host as such, whatever it is good for. Raises Unauthorized where it is refused.
 
         A registry that asks nobody who they are takes any.
         """

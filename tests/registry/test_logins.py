@@ -111,9 +111,9 @@ def test_a_credential_can_be_tried_before_there_is_anything_to_push(switches: di
             it.sign_in()
         wrong = Credential(username="me", password="wrong", source="the command line")
         for credential in (wrong, None):
-            with person(r, credential).registry(r.host) as it:
-                with pytest.raises(Unauthorized) if switches else nullcontext():
-                    it.sign_in()
+            expected = pytest.raises(Unauthorized) if switches else nullcontext()
+            with person(r, credential).registry(r.host) as it, expected:
+                it.sign_in()
 
 
 # tokens
