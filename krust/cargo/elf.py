@@ -7,6 +7,7 @@ outside the file is Malformed. Source: the generic ABI, chapters "Object Files" 
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -25,12 +26,20 @@ _SEGMENTS = 4096
 _ENTRIES = 65536
 """Entries of the dynamic section that are read; a static-pie has about twenty."""
 
+_SECTIONS = 65536
+"""Section headers that are read. A program with a section for each function has thousands, and is not stripped."""
+
 _NAME = 4096
+_NULL, _NOBITS = 0, 8
+
+_MARKS: Mapping[str, str] = {"little": "<", "big": ">"}
 
 # Class and byte order decide the layout. Header after e_ident: type, machine, version, entry, phoff, shoff, flags,
-# ehsize, phentsize, phnum. Segments: 32 bits have p_flags near the end, 64 bits after p_type.
-_HEADERS = {32: "HHIIIIIHHH", 64: "HHIQQQIHHH"}
+# ehsize, phentsize, phnum, shentsize, shnum, shstrndx. Segments: 32 bits have p_flags near the end, 64 bits after
+# p_type. Sections: name, type, flags, addr, offset, size, and what does not matter here.
+_HEADERS = {32: "HHIIIIIHHHHHH", 64: "HHIQQQIHHHHHH"}
 _SEGMENT = {32: "IIIIIIII", 64: "IIQQQQQQ"}
+_SECTION = {32: "IIIIIIIIII", 64: "IIQQQQIIQQ"}
 _DYNAMIC_ENTRY = {32: "iI", 64: "qQ"}
 
 
@@ -52,6 +61,15 @@ class Executable:
     @property
     def static(self) -> bool:
         return self.interpreter is None and not self.needed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """Bytes of the file, by the name that the linker gave them."""
+
+    name: str
+    offset: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,15 +126,9 @@ def _loading(found: Executable) -> str:
 
 def parse(file: BinaryIO) -> Executable:
     """Read an ELF executable; `file` is seekable. Raises Malformed for all else, whatever its bytes are."""
-    identity = _read(file, 0, 16, "identification")
-    if identity[:4] != b"\x7fELF":
-        raise Malformed("executable", identity[:4].hex(), expected="7f454c46, which ELF files begin with")
-    bits: Literal[32, 64] | None = {1: 32, 2: 64}.get(identity[4])  # type: ignore[assignment]
-    order: Literal["little", "big"] | None = {1: "little", 2: "big"}.get(identity[5])  # type: ignore[assignment]
-    if bits is None or order is None or identity[6] != 1:
-        raise Malformed("executable", identity[4:7].hex(), expected="ELF of a known class, byte order and version")
-    mark = "<" if order == "little" else ">"
-    kind, machine, _, entry, table, _, flags, _, width, count = _unpack(file, 16, mark + _HEADERS[bits], "header")
+    bits, order, header = _header(file)
+    kind, machine, _, entry, table, _, flags, _, width, count, *_ = header
+    mark = _MARKS[order]
     if kind not in (_EXEC, _DYN):
         raise Malformed("executable", f"type {kind}", expected="type 2 (EXEC) or 3 (DYN)")
     segments = _segments(file, mark, bits, table, width, count)
@@ -133,6 +145,38 @@ def parse(file: BinaryIO) -> Executable:
         interpreter=interpreter,
         needed=_needed(file, segments, dynamic),
     )
+
+
+def sections(file: BinaryIO) -> tuple[Section, ...]:
+    """What of the file is in sections, in the order of their headers. A stripped program may have none.
+
+    Raises Malformed for what is no ELF file, or has headers that lead out of it.
+    """
+    bits, order, header = _header(file)
+    table, width, count, names = header[5], *header[10:]
+    if not table or not count:
+        return ()
+    form = _MARKS[order] + _SECTION[bits]
+    if width != struct.calcsize(form) or count > _SECTIONS or names >= count:
+        expected = f"at most {_SECTIONS} of {struct.calcsize(form)} bytes"
+        raise Malformed("executable", f"{count} section headers of {width} bytes", expected=expected)
+    headers = list(struct.iter_unpack(form, _read(file, table, width * count, "section headers")))
+    return tuple(
+        Section(name=_text(file, headers[names][4] + name, _NAME), offset=offset, size=size)
+        for name, kind, _, _, offset, size, *_ in headers
+        if kind not in (_NULL, _NOBITS)
+    )
+
+
+def _header(file: BinaryIO) -> tuple[Literal[32, 64], Literal["little", "big"], tuple[int, ...]]:
+    identity = _read(file, 0, 16, "identification")
+    if identity[:4] != b"\x7fELF":
+        raise Malformed("executable", identity[:4].hex(), expected="7f454c46, which ELF files begin with")
+    bits: Literal[32, 64] | None = {1: 32, 2: 64}.get(identity[4])  # type: ignore[assignment]
+    order: Literal["little", "big"] | None = {1: "little", 2: "big"}.get(identity[5])  # type: ignore[assignment]
+    if bits is None or order is None or identity[6] != 1:
+        raise Malformed("executable", identity[4:7].hex(), expected="ELF of a known class, byte order and version")
+    return bits, order, _unpack(file, 16, _MARKS[order] + _HEADERS[bits], "header")
 
 
 def _segments(file: BinaryIO, mark: str, bits: int, table: int, width: int, count: int) -> list[_Segment]:

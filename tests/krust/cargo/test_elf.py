@@ -52,7 +52,7 @@ def program(
     identity = b"\x7fELF" + bytes([target.bits // 32, 1 if target.order == "little" else 2, 1]) + bytes(9)
     if flags is None:
         flags = target.abi.value if target.abi else 0
-    facts = (kind, target.machine, 1, entry, header + 2, 0, flags, 0, segment, len(bodies))
+    facts = (kind, target.machine, 1, entry, header + 2, 0, flags, 0, segment, len(bodies), 0, 0, 0)
     fixed = struct.pack(mark + elf._HEADERS[target.bits], *facts)
     return identity + fixed + bytes(2) + segments + content
 
@@ -155,3 +155,49 @@ def test_a_damaged_program_is_read_or_refused(target: Target, damages: list[tupl
     except Malformed:
         return
     assert len(found.interpreter or "") <= 4096
+
+
+def with_sections(target: Target, named: dict[bytes, bytes]) -> bytes:
+    """A program with the sections `named`, and one more for their names."""
+    content = bytearray(program(target))
+    mark = "<" if target.order == "little" else ">"
+    form = mark + elf._SECTION[target.bits]
+    names, headers = bytearray(b"\0"), [struct.pack(form, *[0] * 10)]
+    for name, body in {**named, b".shstrtab": b""}.items():
+        at = len(names)
+        names += name + b"\0"
+        body = body or bytes(names)
+        headers.append(struct.pack(form, at, 1, 0, 0, len(content), len(body), 0, 0, 1, 0))
+        content += body
+    facts = list(struct.unpack_from(mark + elf._HEADERS[target.bits], content, 16))
+    facts[5], facts[10:] = len(content), [struct.calcsize(form), len(headers), len(headers) - 1]
+    struct.pack_into(mark + elf._HEADERS[target.bits], content, 16, *facts)
+    return bytes(content) + b"".join(headers)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=str)
+def test_sections_are_found_by_name(target: Target) -> None:
+    content = with_sections(target, {b".text": b"code", b".rodata": b"constants"})
+    found = elf.sections(BytesIO(content))
+    assert [each.name for each in found] == [".text", ".rodata", ".shstrtab"]
+    assert [content[each.offset : each.offset + each.size] for each in found[:2]] == [b"code", b"constants"]
+    assert elf.sections(BytesIO(program(target))) == ()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no ELF programs")
+def test_a_program_of_this_machine_has_sections() -> None:
+    assert {".text", ".rodata", ".dynamic"} <= {
+        each.name for each in elf.sections(BytesIO(Path("/bin/sh").read_bytes()))
+    }
+
+
+@given(
+    st.sampled_from(TARGETS),
+    st.lists(st.tuples(st.integers(0, 600), st.binary(min_size=1, max_size=8)), min_size=1, max_size=4),
+)
+def test_damaged_sections_are_read_or_refused(target: Target, damages: list[tuple[int, bytes]]) -> None:
+    content = bytearray(with_sections(target, {b".text": b"code"}))
+    for at, damage in damages:
+        content[at : at + len(damage)] = damage
+    with contextlib.suppress(Malformed):
+        assert all(len(each.name) <= 4096 for each in elf.sections(BytesIO(bytes(content))))
