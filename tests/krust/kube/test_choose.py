@@ -159,7 +159,7 @@ def test_items_go_alone_and_comments_between_them_stay() -> None:
          "---\nmetadata: {labels: {b: c}}\n...\n...\n%YAML 1.1\n---\nmetadata: {labels: {b: d}}\n"),
         ("x: 1\n...\n%YAML 1.1\n---\nmetadata: {labels: {b: c}}\n", "b",
          "%YAML 1.1\n---\nmetadata: {labels: {b: c}}\n"),
-        ("metadata: {labels: {b: c}}\n--- x\n%YAML 1.1\n---\nmetadata: {labels: {b: d}}\n", "b",
+        ("metadata: {labels: {b: c}}\n--- 'x'\n%YAML 1.1\n---\nmetadata: {labels: {b: d}}\n", "b",
          "metadata: {labels: {b: c}}\n%YAML 1.1\n---\nmetadata: {labels: {b: d}}\n"),
         ("metadata: {labels: {b: c}, labels: {b: d}}\n", "b=d", "metadata: {labels: {b: c}, labels: {b: d}}\n"),
         ("metadata: {labels: {b: c, <<: {b: d}}}\n", "b=c", "metadata: {labels: {b: c, <<: {b: d}}}\n"),

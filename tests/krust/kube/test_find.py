@@ -147,7 +147,7 @@ def test_ten_thousand_documents_take_no_longer_than_composing_them_and_half_of_t
         assert len(references) == 10_000 // every
         splice(text, [(each, IMAGE) for each in references]).encode()
 
-    rounds = [(seconds(compose), seconds(resolve)) for _ in range(3)]
+    rounds = [(seconds(compose), seconds(resolve)) for _ in range(2)]
     composing, resolving = (min(column) for column in zip(*rounds, strict=True))
     assert resolving <= 1.5 * composing, f"{resolving:.2f} s for {composing:.2f} s of composing"
 
