@@ -262,7 +262,7 @@ class Upload:
         if body is not None:
             request = replace(request.having(**{"Content-Type": _OCTETS}), repeatable=False)
         try:
-            answer = self._client.send(replace(request, silence=self._client.settings.commit))
+            answer = self._close(replace(request, silence=self._client.settings.commit))
         except Lost as lost:
             if self._is_there():
                 return
@@ -275,6 +275,15 @@ class Upload:
             if (answer.status != 201 or self._in_parts) and not self._is_there():
                 self._in_one = True
                 raise _Again(once="parts" if self._in_parts else None)
+
+    def _close(self, request: Request) -> Answer:
+        """The answer to the PUT; it is sent again where only the number of requests was wrong, and no body is lost."""
+        answer = self._client.send(request)
+        for _ in range(retry.TRIES - 1):
+            if not request.repeatable or not retry.is_limit(answer.status, answer.problem or Problem()):
+                break
+            answer = self._client.send(request)  # which waits as long as the registry asked for
+        return answer
 
     def _is_there(self) -> bool:
         """Whether the registry has what it was sent; where it knows no HEAD, by the head of a GET."""

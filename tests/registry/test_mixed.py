@@ -76,7 +76,7 @@ class Mixed(RuleBasedStateMachine):
         self.hopeless = any(one in mix and other in mix for one, other in HOPELESS)
         self.fixed = "immutable_tags" in mix
 
-    @rule(seed=st.integers(0, 3), sizes=st.lists(st.sampled_from([0, 1, 999, 70_000]), min_size=1, max_size=3))
+    @rule(seed=st.integers(0, 3), sizes=st.lists(st.sampled_from([0, 7, 999, 70_000]), min_size=1, max_size=3))
     def push_an_image(self, seed: int, sizes: list[int]) -> None:
         made = image(self.folder / f"image{len(self.images)}", *sizes, seed=seed)
         self.push(made, f"v{len(self.images)}")

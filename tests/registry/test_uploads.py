@@ -375,3 +375,22 @@ def test_a_mount_is_asked_with_the_right_to_pull_from_there(tmp_path: Path) -> N
             assert not repository.complete(app.root)
         (asked,) = [q.query for q in r.seen("GET", "/token")]
     assert "scope=repository%3Ateam%2Fapp%3Apush%2Cpull&scope=repository%3Ateam%2Fbase%3Apull" in asked
+
+
+def test_a_limit_at_the_put_repeats_the_put_and_no_body(app: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = SWITCHES["retry_after_429"]
+
+    def only_puts(r: Any, value: Any) -> Layer:
+        layer = make(r, value)
+
+        async def limited(x: Exchange, go: Go) -> None:
+            await (layer(x, go) if x.kind == "upload" and x.method == "PUT" else go())
+
+        return limited
+
+    monkeypatch.setitem(SWITCHES, "retry_after_429", only_puts)
+    with registry(retry_after_429=(3, 2)) as r:
+        person(r).push(r.host, app, jobs=1)
+        assert holds(r, app)
+        assert len(r.seen("PATCH")) == len(app.blobs)
+        assert [q.status for q in r.seen("PUT", "uploads/")][:3] == [429, 429, 201]
