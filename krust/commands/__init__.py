@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 TABLE = MappingProxyType(
     {
-        "build": ("build", "image", "config"),
+        "build": ("build", "image", "config", "doctor"),
         "registries": ("login", "logout", "serve"),
     }
 )

@@ -67,7 +67,7 @@ def make(
     _distinct(plans)
     with _Works(steps, plans, network, created=created, push=push, offline=offline, jobs=jobs) as works:
         works.fetch_bases()  # before anything is compiled: one that cannot be had is nothing to wait for
-        for group in _groups(plans):
+        for group in groups(plans):
             works.settle()  # or cargo may put another program of the same name in the place of one that is still read
             compile(group, works.take)
         made = [works.written(plan) for plan in plans]
@@ -89,7 +89,7 @@ def _distinct(plans: Iterable[Plan]) -> None:
             raise SettingError(f"cannot call {count} images '{name}': {ones}; give them a 'name' in their Cargo.toml")
 
 
-def _groups(plans: Sequence[Plan]) -> list[list[Plan]]:
+def groups(plans: Sequence[Plan]) -> list[list[Plan]]:
     """The plans that one cargo invocation can serve, together."""
     groups: dict[object, list[Plan]] = {}
     for plan in plans:

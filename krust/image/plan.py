@@ -25,6 +25,7 @@ from plumbing.store import Store
 
 if TYPE_CHECKING:
     from krust.cargo.compile import Binary
+    from krust.cargo.reproduce import Difference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,24 +96,45 @@ class Workshop:
         ]
 
     def compile(self, plans: Sequence[Plan], finished: Callable[[Binary], None]) -> None:
-        """Compile what `plans` are of, which cargo can do together; `finished` takes each executable when it is made."""
-        first = plans[0].settings
-        features = [f"--features={','.join(first.features)}"] if first.features else []
-        quiet = ["--quiet"] if self.settings.console.quiet else []
+        """Compile what `plans` are of, which cargo can do together; `finished` takes each executable once made."""
         compile.build(
             self.toolchain,
             self.project,
             [plan.executable for plan in plans],
             plans[0].platforms,
-            profile=first.profile,
-            cargo_args=[*quiet, *features, *self.cargo_args],
-            target_cpu=first.target_cpu,
+            profile=plans[0].settings.profile,
+            cargo_args=self._words(plans),
+            target_cpu=plans[0].settings.target_cpu,
             allow_dynamic=self.allow_dynamic,
             env=self.settings.env,
             cache=self.settings.cache,
             say=self.settings.console.say,
             finished=finished,
         )
+
+    def differences(self, plans: Sequence[Plan]) -> list[Difference]:
+        """Compile `plans`, which cargo can do together, and again, elsewhere and cold; where the executables differ."""
+        from krust.cargo.reproduce import differences
+
+        binaries: list[Binary] = []
+        self.compile(plans, binaries.append)
+        return differences(
+            self.toolchain,
+            self.project,
+            binaries,
+            profile=plans[0].settings.profile,
+            cargo_args=self._words(plans),
+            target_cpu=plans[0].settings.target_cpu,
+            allow_dynamic=self.allow_dynamic,
+            env=self.settings.env,
+            cache=self.settings.cache,
+            say=self.settings.console.say,
+        )
+
+    def _words(self, plans: Sequence[Plan]) -> list[str]:
+        features = plans[0].settings.features
+        quiet = ["--quiet"] if self.settings.console.quiet else []
+        return [*quiet, *([f"--features={','.join(features)}"] if features else []), *self.cargo_args]
 
     def _plan(self, target: BinaryTarget, git: Git, network: Network, store: Store, *, offline: bool) -> Plan:
         from krust.image.files import sources  # here: few images have any
