@@ -39,4 +39,4 @@ class SettingError(KrustError):
 
 
 class KubeError(KrustError):
-    """YAML that cannot be read, or a reference in it that means nothing or cannot be replaced. The message has where."""
+    """YAML that cannot be read, or a reference in it that means nothing or cannot be replaced. It says where."""
