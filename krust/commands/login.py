@@ -9,25 +9,22 @@ import click
 from plumbing.commands.network import Network, network_options
 from plumbing.errors import Malformed
 from plumbing.oci.reference import DOCKER_HUB, Reference
+from plumbing.registry import Registry
 from plumbing.registry.authfile import servers
-from plumbing.registry.client import Client
 from plumbing.registry.credential import Credential
 from plumbing.registry.credentials import Credentials
-from plumbing.registry.message import Request
 
 _LONGEST = 64 * 1024  # more is a file that was piped in by mistake
 
 
-def login(client: Client, credential: Credential, *, credentials: Credentials) -> str:
-    """Keep `credential` for the registry of `client`, which presents it, and return where it is now.
+def login(registry: Registry, credential: Credential, *, credentials: Credentials) -> str:
+    """Keep `credential` for `registry`, which presents it, and return where it is now.
 
     Raises Unauthorized or another RegistryError where the registry does not take it, and CredentialError or Malformed
     where it cannot be kept; all is then as it was.
     """
-    # no scopes: a token for nothing but to be somebody
-    request = Request(method="GET", url=client.url("/v2/"), doing=f"log in to '{client.host}'", scopes=())
-    client.ask(request, 200).close()
-    return credentials.store(client.host, credential)
+    registry.sign_in()
+    return credentials.store(registry.host, credential)
 
 
 def used(host: str, *, credentials: Credentials) -> Credential:
@@ -73,24 +70,21 @@ def command(host: str, username: str | None, password_stdin: bool, only_check: b
         click.echo(used(host, credentials=credentials))
         return
     credential = Credential.given(*_asked(username, password_stdin))
-    client = _client(network, host, credential)
-    try:
-        where = login(client, credential, credentials=credentials)
-    finally:
-        client.close()
+    with _registry(network, host, credential) as registry:
+        where = login(registry, credential, credentials=credentials)
     network.voice.say(f"logged in to '{host}' as '{credential.username}'; kept in {where}")
     first = credentials.find(host)
     if first is not None and first.source != where:
         network.voice.say(f"but {first.source} goes before that, and has '{first.username}' for '{host}'")
 
 
-def _client(network: Network, host: str, credential: Credential) -> Client:
-    """The way to `host` of one who is known by `credential`, whatever else is kept for it."""
+def _registry(network: Network, host: str, credential: Credential) -> Registry:
+    """The registry at `host` for one who is known by `credential`, whatever else is kept for it."""
 
     def log(level: int, text: str) -> None:
         network.voice.detail(text, level)
 
-    return Client(host, find=lambda _: credential, settings=network.settings, log=log, warn=network.voice.say)
+    return Registry(host, credential=lambda *_: credential, settings=network.settings, log=log, warn=network.voice.say)
 
 
 def _asked(username: str | None, password_stdin: bool) -> tuple[str, str]:
