@@ -5,11 +5,15 @@ KrustError
 ├── ProjectError       the project is not one that an image can be made of as asked
 ├── ToolchainError     no compiler or no standard library for a target, and what would get it
 ├── BinaryError        what was built is no static executable for its platform
+├── Faults             several at once, a line each
+├── ProgramMissing     another program that is to be run is not there
 ├── KubeError          YAML, a reference in it or a selector that cannot be used; most know file, line and column
 └── SettingError       a flag, variable or key with a value that means nothing
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from plumbing.errors import PlumbingError
 
@@ -28,6 +32,24 @@ class ProjectError(KrustError):
 
 class ToolchainError(KrustError):
     """What compiles for the target is not there. The message names the commands that would get it."""
+
+
+class Faults(KrustError):
+    """Several errors that were found before anything was done. Raise it by `check`."""
+
+    @classmethod
+    def check(cls, faults: Sequence[PlumbingError]) -> None:
+        """Raise what `faults` has, if it has anything: the only one as it is. The same line is not said twice."""
+        if len(faults) == 1:
+            raise faults[0]
+        if faults:
+            raise cls("\n".join(dict.fromkeys(map(str, faults))))
+
+
+class ProgramMissing(KrustError):
+    """The exit code is that of a shell which does not find a command."""
+
+    exit_code = 127
 
 
 class BinaryError(KrustError):

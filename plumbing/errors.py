@@ -27,7 +27,12 @@ _SHOWN = 120
 
 
 class PlumbingError(Exception):
-    """The root. `str()` is the whole message, one line, without the program's name."""
+    """The root. `str()` is the whole message, one line for each fault, without the program's name.
+
+    exit_code  what a command that fails so ends with
+    """
+
+    exit_code = 1
 
 
 class Malformed(PlumbingError):

@@ -106,7 +106,7 @@ def run(
         return _say(name, "interrupted", INTERRUPTED)
     except PlumbingError as error:
         fault(error)
-        return _say(name, str(error), FAILED)
+        return _say(name, str(error), error.exit_code)
     except BrokenPipeError:
         return FAILED  # whoever read our output has gone; there is nobody to tell
     except OSError as error:
@@ -136,7 +136,8 @@ def _reason(error: click.UsageError) -> str:
 
 
 def _say(name: str, message: str, code: int) -> int:
-    click.echo(f"{name}: {message}", err=True)
+    for line in message.splitlines():
+        click.echo(f"{name}: {line}", err=True)
     return code
 
 
