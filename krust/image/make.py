@@ -94,7 +94,8 @@ def groups(plans: Sequence[Plan]) -> list[list[Plan]]:
     groups: dict[object, list[Plan]] = {}
     for plan in plans:
         settings = plan.settings
-        key = (plan.platforms, settings.profile, settings.features, tuple(settings.target_cpu.items()))
+        cpus = tuple(settings.target_cpu.items())
+        key = (plan.workspace, plan.platforms, settings.profile, settings.features, cpus)
         groups.setdefault(key, []).append(plan)
     return list(groups.values())
 

@@ -30,11 +30,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """An image that is wanted: its settings, the platforms it is for, and the files beside its binary."""
+    """An image that is wanted: its settings, the platforms it is for, and the files beside its binary.
+
+    workspace  the root of the project whose cargo builds it; None where cargo builds nothing
+    """
 
     settings: ImageSettings
     platforms: tuple[Platform, ...]
     files: tuple[Source, ...]
+    workspace: Path | None = None
 
     @property
     def executable(self) -> BinaryTarget:
@@ -154,7 +158,7 @@ class Workshop:
             platforms = self._all(image.base, network, store, offline=offline)
         else:
             platforms = image.platforms
-        return Plan(settings=image, platforms=platforms, files=files)
+        return Plan(settings=image, platforms=platforms, files=files, workspace=self.project.root)
 
     def _all(self, base: str, network: Network, store: Store, *, offline: bool) -> tuple[Platform, ...]:
         """The platforms of a base, without those that krust cannot build for, of which it says so."""
