@@ -9,7 +9,7 @@ import click
 
 from krust.cargo.selection import Selection
 from krust.commands.deliver import Order, deliver, order_options
-from krust.commands.options import CargoCommand, cargo_args, selection_options, settings_options
+from krust.commands.options import CargoCommand, passed, selection_options, settings_options
 from krust.errors import BinaryError
 from krust.image.make import groups
 from krust.image.plan import Plan, Workshop
@@ -61,7 +61,7 @@ def command(
     """
     settings: Settings = ctx.obj
     order.check(flags)
-    workshop = Workshop.open(settings, directory, flags=flags, cargo_args=cargo_args(ctx), allow_dynamic=allow_dynamic)
+    workshop = Workshop.open(settings, directory, flags=flags, cargo_args=passed(ctx), allow_dynamic=allow_dynamic)
     plans = workshop.plans(selection, network, store, offline=order.offline)
     if verify_reproducible:
         verify(workshop, plans)

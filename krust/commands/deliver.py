@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,37 +61,52 @@ class Order:
         return settings.epoch(self.source_date_epoch, "--source-date-epoch")
 
 
+_PATH = click.Path(path_type=Path)
+_OPTIONS: Mapping[str, Callable[[Any], Any]] = {
+    "offline": click.option("--offline", is_flag=True, help="Ask no registry for the base: use what the store has."),
+    "source_date_epoch": click.option(
+        "--source-date-epoch",
+        metavar="SECONDS|git",
+        help="Every time in the image: seconds since 1970, or of the commit; default: SOURCE_DATE_EPOCH, else 0.",
+    ),
+    "no_tag": click.option("--no-tag", is_flag=True, help="Push by digest alone."),
+    "no_push": click.option("--no-push", is_flag=True, help="Write the image into the store, and push nothing."),
+    "output": click.option(
+        "-o",
+        "--output",
+        metavar="DIR|FILE.tar",
+        type=_PATH,
+        help="Also write a layout, or an archive of one, with just this image.",
+    ),
+    "image_refs": click.option("--image-refs", metavar="FILE", type=_PATH, help="Write the references to FILE, too."),
+    "trace": click.option(
+        "--trace", metavar="FILE", type=_PATH, help="Write the plumbing commands that make the image."
+    ),
+    "as_json": click.option("--json", "as_json", is_flag=True, help="Print a full account instead of the reference."),
+    "jobs": jobs_option,
+}
+"""By the field of Order that each is, in the order of the help."""
+
+
 def order_options(function: F) -> F:
     """`order: Order`."""
+    return _taking_order(function, _OPTIONS)
 
+
+def errand_options(function: F) -> F:
+    """`order: Order`, of a command whose output is not the images' references."""
+    others = {"as_json": False, "output": None}
+    return _taking_order(function, {name: each for name, each in _OPTIONS.items() if name not in others}, **others)
+
+
+def _taking_order(function: F, options: Mapping[str, Callable[[Any], Any]], **others: Any) -> F:
     @wraps(function)
     def collected(*args: Any, **more: Any) -> Any:
-        order = Order(**{field.name: more.pop(field.name) for field in fields(Order)})
+        order = Order(**others, **{name: more.pop(name) for name in options})
         return function(*args, order=order, **more)
 
     decorated: Any = collected
-    path = click.Path(path_type=Path)
-    for option in (
-        jobs_option,
-        click.option("--json", "as_json", is_flag=True, help="Print a full account instead of the reference."),
-        click.option("--trace", metavar="FILE", type=path, help="Write the plumbing commands that make the image."),
-        click.option("--image-refs", metavar="FILE", type=path, help="Write the references to FILE, too."),
-        click.option(
-            "-o",
-            "--output",
-            metavar="DIR|FILE.tar",
-            type=path,
-            help="Also write a layout, or an archive of one, with just this image.",
-        ),
-        click.option("--no-push", is_flag=True, help="Write the image into the store, and push nothing."),
-        click.option("--no-tag", is_flag=True, help="Push by digest alone."),
-        click.option(
-            "--source-date-epoch",
-            metavar="SECONDS|git",
-            help="Every time in the image: seconds since 1970, or of the commit; default: SOURCE_DATE_EPOCH, else 0.",
-        ),
-        click.option("--offline", is_flag=True, help="Ask no registry for the base: use what the store has."),
-    ):
+    for option in reversed([*options.values()]):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]  # it is `function`, with other parameters
 
@@ -99,7 +114,20 @@ def order_options(function: F) -> F:
 def deliver(
     order: Order, store: Store, plans: Sequence[Plan], compile: Compile, network: Network, *, created: int
 ) -> list[Made]:
-    """Make the images of `plans`, and write and print what `order` says. Raises as `make`, and SettingError.
+    """As `fulfil`, and print what `order` says."""
+    made = fulfil(order, store, plans, compile, network, created=created)
+    if order.as_json:
+        accounts = [document.dump(account(store, one)).decode() for one in made]
+        click.echo(accounts[0] if len(accounts) == 1 else f"[{','.join(accounts)}]")
+    else:
+        click.echo("\n".join(reference(store, one) for one in made))
+    return made
+
+
+def fulfil(
+    order: Order, store: Store, plans: Sequence[Plan], compile: Compile, network: Network, *, created: int
+) -> list[Made]:
+    """Make the images of `plans`, and write the files that `order` names. Raises as `make`, and SettingError.
 
     An image that should be pushed and has no repository is an error before anything is compiled.
     """
@@ -127,14 +155,8 @@ def deliver(
         export(store, {name: one.root for one in made for name in one.refs}, order.output)
     if order.trace is not None:
         write_whole(order.trace, steps.script(), mode=0o755)
-    lines = [reference(store, one) for one in made]
     if order.image_refs is not None:
-        write_whole(order.image_refs, "".join(f"{line}\n" for line in lines))
-    if order.as_json:
-        accounts = [document.dump(account(store, one)).decode() for one in made]
-        click.echo(accounts[0] if len(accounts) == 1 else f"[{','.join(accounts)}]")
-    else:
-        click.echo("\n".join(lines))
+        write_whole(order.image_refs, "".join(f"{reference(store, one)}\n" for one in made))
     return made
 
 

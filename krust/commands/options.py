@@ -10,16 +10,36 @@ import click
 
 from krust.cargo.metadata import Kind
 from krust.cargo.selection import Selection
-from krust.config.keys import BIN, TABLE, Key
+from krust.config.keys import (
+    ANNOTATIONS,
+    BASE,
+    BIN,
+    COMPRESSION,
+    LABELS,
+    PLATFORMS,
+    PROFILE,
+    REPO,
+    TABLE,
+    TAGS,
+    Key,
+)
 from plumbing.commands.options import Pair
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_META, _ORDER = "krust.cargo_args", "krust.order"
+_FLAGGED = tuple(key for key in TABLE if key.flag and key is not BIN)
+_SHARED = (REPO, TAGS, BASE, PLATFORMS, PROFILE, LABELS, ANNOTATIONS, COMPRESSION)
+
+_META, _ORDER = "krust.passed", "krust.order"
 
 
-class CargoCommand(click.Command):
-    """A command with words for cargo after `--`, and none before it: a second DIRECTORY is our error, not cargo's."""
+class Passing(click.Command):
+    """A command with words for another program after `--`, and none before it: a second DIRECTORY is our error.
+
+    `words` is what the help calls them.
+    """
+
+    words = "ARGS"
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if "--" in args:
@@ -32,10 +52,14 @@ class CargoCommand(click.Command):
         return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        return [*super().collect_usage_pieces(ctx), "[-- CARGO_ARGS]"]
+        return [*super().collect_usage_pieces(ctx), f"[-- {self.words}]"]
 
 
-def cargo_args(ctx: click.Context) -> tuple[str, ...]:
+class CargoCommand(Passing):
+    words = "CARGO_ARGS"
+
+
+def passed(ctx: click.Context) -> tuple[str, ...]:
     """What stood after `--`."""
     words: tuple[str, ...] = ctx.meta.get(_META, ())
     return words
@@ -43,11 +67,18 @@ def cargo_args(ctx: click.Context) -> tuple[str, ...]:
 
 def settings_options(function: F) -> F:
     """`flags`: what was given on the command line of the keys that have a flag, by their names. See config.keys."""
-    keys = [key for key in TABLE if key.flag and key is not BIN]
+    return _taking_flags(function, _FLAGGED)
 
+
+def shared_settings_options(function: F) -> F:
+    """`flags`, of a command that makes the images of many packages: what is said of one stands in its Cargo.toml."""
+    return _taking_flags(function, _SHARED)
+
+
+def _taking_flags(function: F, keys: Sequence[Key[Any]]) -> F:
     @wraps(function)
     def collected(*args: Any, **more: Any) -> Any:
-        flags = {key.name: more.pop(_parameter(key)) for key in keys}
+        flags = {key.name: more.pop(_parameter(key)) if key in keys else None for key in _FLAGGED}
         return function(*args, flags=flags, **more)
 
     decorated: Any = collected
@@ -76,7 +107,7 @@ def _option(key: Key[Any]) -> Callable[[F], F]:
 
 
 def _in_order(binaries: Sequence[str], examples: Sequence[str]) -> tuple[tuple[Kind, str], ...]:
-    """The kinds and names of executables as they were given, of a CargoCommand."""
+    """The kinds and names of executables as they were given, of a Passing command."""
     order = click.get_current_context().meta.get(_ORDER, ())
     words: dict[str, Iterator[tuple[Kind, str]]] = {
         "binary": (("bin", name) for name in binaries),

@@ -55,6 +55,34 @@ def krust(tmp_path: Path) -> Krust:
     return krust
 
 
+@dataclass(frozen=True, slots=True)
+class Cargo:
+    """A cargo that writes down what it is asked, and then is the real one."""
+
+    path: Path
+    log: Path
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"CARGO": str(self.path)}
+
+    @property
+    def builds(self) -> list[list[str]]:
+        """The words of each `cargo build`."""
+        calls = [line.split("\x1f") for line in self.log.read_text().splitlines()] if self.log.exists() else []
+        return [words for words in calls if words[0] == "build"]
+
+
+@pytest.fixture
+def cargo(tmp_path: Path) -> Cargo:
+    real = require_tool(os.environ.get("CARGO", "cargo"))
+    script, log = tmp_path / "recording-cargo", tmp_path / "calls"
+    words = """all=$1; first=$1; shift; for word; do all=$all$(printf '\\037')$word; done"""
+    script.write_text(f"""#!/bin/sh\n({words}; printf '%s\\n' "$all" >>'{log}')\nexec '{real}' "$@"\n""")
+    script.chmod(0o755)
+    return Cargo(script, log)
+
+
 def clean(store: Path) -> bool:
     """Whether `krust verify` would find nothing, with every byte read."""
     return fsck(Store.open(store)).problems == ()

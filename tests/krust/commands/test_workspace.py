@@ -12,14 +12,13 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from plumbing.oci.manifest import Manifest
 from plumbing.store import Store
-from tests.krust.commands.conftest import Krust, clean, write_project
+from tests.krust.commands.conftest import Cargo, Krust, clean, write_project
 from tests.krust.commands.serving import serving
 from tests.registry.faults import registry
 from tests.tools import KRUST, require, require_tool, run
@@ -53,34 +52,6 @@ SERVICES = {
     "three/src/bin/z.rs": main("z of three"),
 }
 """A virtual workspace: a library, a program, a package with default-run, and one with krust's `bin`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cargo:
-    """A cargo that writes down what it is asked, and then is the real one."""
-
-    path: Path
-    log: Path
-
-    @property
-    def env(self) -> dict[str, str]:
-        return {"CARGO": str(self.path)}
-
-    @property
-    def builds(self) -> list[list[str]]:
-        """The words of each `cargo build`."""
-        calls = [line.split("\x1f") for line in self.log.read_text().splitlines()] if self.log.exists() else []
-        return [words for words in calls if words[0] == "build"]
-
-
-@pytest.fixture
-def cargo(tmp_path: Path) -> Cargo:
-    real = require_tool(os.environ.get("CARGO", "cargo"))
-    script, log = tmp_path / "recording-cargo", tmp_path / "calls"
-    words = """all=$1; first=$1; shift; for word; do all=$all$(printf '\\037')$word; done"""
-    script.write_text(f"""#!/bin/sh\n({words}; printf '%s\\n' "$all" >>'{log}')\nexec '{real}' "$@"\n""")
-    script.chmod(0o755)
-    return Cargo(script, log)
 
 
 Says = Callable[..., str]
