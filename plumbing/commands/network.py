@@ -57,6 +57,9 @@ _VARIABLES = (
 )
 _META = "plumbing.environment"
 
+_DOWNLOAD = 64 * 1024 * 1024
+"""Bytes of a file that is read from a URL into memory."""
+
 
 class _Plain:
     """What plumbing says alone: warnings."""
@@ -116,6 +119,12 @@ class Network:
         """What `reference` means now, and where that can be read."""
         repository = self.repository(reference)
         return repository, repository.resolve(reference.digest or reference.tag or DEFAULT_TAG)
+
+    def download(self, url: str) -> bytes:
+        """What is at `url`, which need not be a registry's. Raises Malformed, RegistryError."""
+        from plumbing.registry.download import download
+
+        return download(url, self.settings, limit=_DOWNLOAD)
 
     @property
     def settings(self) -> Settings:
