@@ -7,6 +7,7 @@ from types import MappingProxyType
 TABLE = MappingProxyType(
     {
         "build": ("build", "image", "config", "doctor"),
+        "kubernetes": ("resolve", "apply", "create", "replace", "delete"),
         "registries": ("login", "logout", "serve"),
     }
 )

@@ -6,6 +6,7 @@
     splice     images in, the rest byte for byte  same      two texts that say the same, but for ...
     keep       editing in place: the reference is kept as a comment, and found again
     selector   Kubernetes' label selectors        choose    the documents that -l leaves out
+    join       several texts as one               kubectl   the program that gets it, and the only room with effects
 
 Positions are indexes of characters in `Text.characters`, counted from 0; bytes, lines and columns are for people and
 files, and `Text` alone makes them. No module here imports yaml before it has something to parse.

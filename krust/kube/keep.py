@@ -39,13 +39,13 @@ class Kept:
     comment: Span
 
 
-def find_kept(text: Text, *, substrings: bool = False) -> list[Kept]:
+def find_kept(text: Text, *, substrings: bool = False, passthrough: bool = False) -> list[Kept]:
     """Each reference that `find` finds, and each image whose line ends in a comment with its reference.
 
     raises  KubeError where `find` does; where there is no room for a comment: in JSON, within a scalar of several
             lines, for a path with spaces; and where it cannot be told which image a comment belongs to
     """
-    found = find(text, substrings=substrings)
+    found = find(text, substrings=substrings, passthrough=passthrough)
     if PREFIX not in text.characters and not found:
         return []
     if found and text.is_json:

@@ -17,13 +17,13 @@ def locate(
     *,
     working_directory: Path,
     folder: Path | None,
-    packages: Mapping[str, Path],
+    packages: Callable[[], Mapping[str, Path]],
     is_package: Callable[[Path], bool],
 ) -> Path:
     """The directory of the package, without links and '..', so that one package has one path.
 
     folder      of the file that holds the reference; None for standard input and URLs
-    packages    those of the workspace: their directories by name
+    packages    those of the workspace, their directories by name; asked where no directory is meant
     is_package  whether a directory holds a Cargo.toml
     raises      KubeError where there is none, or a different one in each of the two directories
     """
@@ -37,10 +37,11 @@ def locate(
                 f"ambiguous reference '{reference}' in '{place}': it may be '{here}' or '{there}'; "
                 "write an absolute path, or run krust elsewhere"
             )
-    if reference.path in packages:
-        return packages[reference.path].resolve()
+    named = packages()
+    if reference.path in named:
+        return named[reference.path].resolve()
     what = f"cannot find the package of '{reference}' in '{place}'"
-    near = _nearest(reference.path, working_directory, packages)
+    near = _nearest(reference.path, working_directory, named)
     if near is None:
         raise KubeError(f"{what}: no directory with a Cargo.toml and no package of the workspace has that name")
     raise KubeError(f"{what}: no such directory or package; the nearest there is: '{PREFIX}{near}'")

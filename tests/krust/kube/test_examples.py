@@ -31,7 +31,7 @@ def test_each_reference_means_an_example(tmp_path: Path) -> None:
                 place,
                 working_directory=tmp_path,
                 folder=source.folder,
-                packages={},
+                packages=dict,
                 is_package=lambda directory: (directory / "Cargo.toml").is_file(),
             )
     hello, web = EXAMPLES / "hello-krust", EXAMPLES / "web"

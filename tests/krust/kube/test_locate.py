@@ -32,7 +32,7 @@ def meant(here: Path, path: str, *, folder: str | None = "k8s") -> Path:
         PLACE,
         working_directory=here,
         folder=here / folder if folder else None,
-        packages={"hello": here / "examples/hello-krust", "web-server": here / "web"},
+        packages=lambda: {"hello": here / "examples/hello-krust", "web-server": here / "web"},
         is_package=lambda directory: (directory / "Cargo.toml").is_file(),
     )
     return directory.relative_to(here.resolve())

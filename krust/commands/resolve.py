@@ -1,0 +1,120 @@
+"""krust resolve: images in the place of the references in YAML."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from krust.commands.deliver import Order, errand_options, write_whole
+from krust.commands.lock import LockFile, lock_text
+from krust.commands.options import CargoCommand, passed, shared_settings_options
+from krust.commands.texts import Asked, images_of, referring, text_options
+from krust.commands.workspaces import Workspaces
+from krust.errors import SettingError
+from krust.kube.join import joined
+from krust.kube.text import Text
+from krust.settings import Settings
+from plumbing.commands.network import Network, network_options
+from plumbing.commands.options import store_option
+from plumbing.errors import PlumbingError
+from plumbing.store import Store
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """How the images come about: built, and written down in `lock`; or taken from `locked`."""
+
+    flags: Mapping[str, object]
+    order: Order
+    store: Store
+    lock: Path | None
+    locked: Path | None
+
+    def check(self, cargo_args: Sequence[str]) -> None:
+        """Raises UsageError for options that contradict each other, SettingError for a place that cannot be written."""
+        self.order.check(self.flags)
+        if self.locked is not None and (self.lock is not None or cargo_args or any(self.flags.values())):
+            raise click.UsageError("--locked builds nothing: give it without --lock, and without what is for building")
+        if self.lock is not None and not self.lock.parent.is_dir():
+            raise SettingError(f"cannot write '{self.lock}': no such folder '{self.lock.parent}'; make it first")
+
+
+def resolve_options(function: F) -> F:
+    """`asked: Asked`, `errand: Errand` and `network: Network`."""
+
+    @text_options
+    @click.option("--lock", metavar="FILE", type=click.Path(path_type=Path), help="Write the images to FILE, too.")
+    @click.option(
+        "--locked",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Take the images of FILE, and build nothing.",
+    )
+    @shared_settings_options
+    @errand_options
+    @store_option
+    @network_options
+    @wraps(function)
+    def collected(
+        *args: Any,
+        flags: Mapping[str, object],
+        order: Order,
+        store: Store,
+        lock: Path | None,
+        locked: Path | None,
+        **more: Any,
+    ) -> Any:
+        errand = Errand(flags=flags, order=order, store=store, lock=lock, locked=locked)
+        return function(*args, errand=errand, **more)
+
+    return collected  # type: ignore[return-value]  # it is `function`, with other parameters
+
+
+def resolve(
+    settings: Settings, asked: Asked, errand: Errand, network: Network, cargo_args: Sequence[str] = ()
+) -> list[Text]:
+    """The texts with images in the place of references, when all images are pushed, or found in the lock file.
+
+    Raises what is wrong with any text, reference or package, as Faults if it is more than one thing, before anything is
+    built; then what building and pushing raise.
+    """
+    errand.check(cargo_args)
+    faults: list[PlumbingError] = []
+    texts = referring(asked, network, faults)
+    if errand.locked is not None:
+        images = images_of(texts, settings.here, LockFile(errand.locked), faults)
+    else:
+        workspaces = Workspaces(
+            settings=settings,
+            flags=errand.flags,
+            cargo_args=cargo_args,
+            order=errand.order,
+            store=errand.store,
+            network=network,
+        )
+        images = images_of(texts, settings.here, workspaces, faults)
+    resolved = [text.resolved(each) for text, each in zip(texts, images, strict=True)]
+    if errand.lock is not None and errand.locked is None:
+        write_whole(errand.lock, lock_text(errand.lock, errand.store, workspaces.made, settings.env))
+    return resolved
+
+
+@click.command("resolve", cls=CargoCommand)
+@resolve_options
+@click.pass_context
+def command(ctx: click.Context, asked: Asked, errand: Errand, network: Network) -> None:
+    """Build what YAML refers to as krust://PACKAGE, push it, and print the YAML with the images by digest.
+
+    PACKAGE is a directory, seen from here or from the file, or the name of a package of the workspace; '#NAME' after it
+    names one of its binaries. All else stays as it is, byte for byte. Nothing is printed unless all is well.
+    """
+    texts = resolve(ctx.obj, asked, errand, network, passed(ctx))
+    sys.stdout.buffer.write(joined(texts))

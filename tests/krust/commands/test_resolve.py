@@ -1,0 +1,196 @@
+"""krust resolve: what is built for which reference, how often, and that nothing is printed unless all is well."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.krust.commands.conftest import Cargo, Krust, clean, write_project
+from tests.registry.faults import Registry, registry
+from tests.tools import KRUST
+
+_IMAGE = re.compile(r"[\w.:]+(?:/(\w+))?@sha256:[0-9a-f]{64}")
+
+
+def _package(name: str, more: str = "") -> str:
+    return f'[package]\nname = "{name}"\nversion = "1.2.3"\nedition = "2021"\n{more}\n'
+
+
+_MAIN = "fn main() {}\n"
+_FILES = {
+    "Cargo.toml": '[workspace]\nmembers = ["one", "two"]\nresolver = "2"\n',
+    "one/Cargo.toml": _package("one"),
+    "one/src/main.rs": _MAIN,
+    "two/Cargo.toml": _package("two"),
+    "two/src/bin/a.rs": _MAIN,
+    "two/src/bin/b.rs": _MAIN,
+    "alone/Cargo.toml": _package("alone", "[workspace]"),
+    "alone/src/main.rs": _MAIN,
+    "k8s/one.yaml": "metadata: {labels: {app: one}}\nimage: krust://one # one\n",
+    "k8s/two.yaml": "image: 'krust://../two#a'\n---\nagain: krust://./one/\r\nother: \"krust://two#b\"",
+    "k8s/z.json": '{"image": "krust://alone"}\n',
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return write_project(tmp_path, _FILES)
+
+
+@pytest.fixture
+def r() -> Iterator[Registry]:
+    with registry() as r:
+        yield r
+
+
+@pytest.mark.slow
+def test_each_package_is_built_once_and_pushed_and_all_else_stays(
+    krust: Krust, project: Path, r: Registry, cargo: Cargo
+) -> None:
+    done = krust("resolve", "-f", "k8s", "--repo", r.host, "--lock", "krust.lock", env=cargo.env)
+    assert done.code == 0, done.stderr
+    images = {found[1]: found[0] for found in _IMAGE.finditer(done.stdout)}
+    assert sorted(images) == ["a", "alone", "b", "one"]
+    one, a, b, alone = (images[name] for name in ("one", "a", "b", "alone"))
+    texts = [_FILES[name] for name in ("k8s/one.yaml", "k8s/two.yaml", "k8s/z.json")]
+    expected = f"{texts[0]}---\n{texts[1]}\n---\n{texts[2]}"
+    for reference, image in {
+        "krust://../two#a": a, "krust://two#b": b, "krust://./one/": one, "krust://one": one, "krust://alone": alone,
+    }.items():  # fmt: skip
+        expected = expected.replace(reference, image)
+    assert done.stdout == expected.replace("\r\n", "\n"), "as Python reads it; bytes are compared below"
+    assert len(cargo.builds) == 2, "one for each workspace"
+    for name, image in images.items():
+        tagged = r.store.refs.get(f"{name}:latest")
+        assert tagged
+        assert image == f"{r.host}/{name}@{tagged.digest}"
+    assert clean(project / ".krust")
+
+    entries = json.loads((project / "krust.lock").read_text())["images"]
+    assert {f"{each['directory']}#{each.get('binary')}": f"{each['image']}@{each['digest']}" for each in entries} == {
+        "one#None": one, "two#a": a, "two#b": b, "alone#None": alone,
+    }  # fmt: skip
+    (project / "one/src/main.rs").write_text("not Rust")
+    locked = krust("resolve", "-f", "k8s", "--locked", "krust.lock", env={"CARGO": "/nonexistent"})
+    assert (locked.stdout, locked.stderr) == (done.stdout, "")
+
+
+@pytest.mark.slow
+def test_all_that_is_wrong_is_told_at_once_and_nothing_is_built(krust: Krust, project: Path, cargo: Cargo) -> None:
+    write_project(
+        project,
+        {
+            "bad.yaml": "a: krust://one\nb: [krust://oen, krust://two]\nc: krust://two#c\nd: krust://\n",
+            "template.yaml": "{{- if .Values.a }}\na: 1\n",
+        },
+    )
+    done = krust("resolve", "--no-push", "-f", "bad.yaml", "-f", "template.yaml", "-f", "gone.yaml", env=cargo.env)
+    assert (done.code, done.stdout, cargo.builds) == (1, "", [])
+    lines = done.stderr.splitlines()
+    assert all(line.startswith("krust: ") for line in lines)
+    for place, words in {
+        "bad.yaml:2:5": "'krust://one'$",
+        "bad.yaml:2:18": "several binaries; name one of --bin a, --bin b",
+        "bad.yaml:3:4": "there are --bin a, --bin b",
+        "bad.yaml:4:4": "malformed reference 'krust://'",
+        "template.yaml:1:": "not YAML",
+        "gone.yaml": "no such file",
+    }.items():
+        assert [line for line in lines if place in line and re.search(words, line)], (place, lines)
+    assert len(lines) == 6
+
+
+@pytest.mark.slow
+def test_a_package_that_does_not_compile_prints_nothing(krust: Krust, project: Path) -> None:
+    (project / "two/src/bin/b.rs").write_text("not Rust")
+    done = krust("resolve", "--no-push", "-f", "k8s")
+    assert (done.code, done.stdout) == (1, "")
+
+
+def test_what_has_no_reference_comes_out_as_it_went_in(krust: Krust, tmp_path: Path) -> None:
+    raw = b"\xef\xbb\xbfa: 'x' # krust://not-here\r\nb: 0644\n...\n"
+    (tmp_path / "a.yaml").write_bytes(raw)
+    done = subprocess.run([KRUST, "resolve", "-f", "a.yaml"], cwd=tmp_path, capture_output=True, check=True)
+    assert (done.stdout, done.stderr) == (raw, b"")
+    piped = subprocess.run([KRUST, "resolve", "-f", "-"], cwd=tmp_path, input=raw, capture_output=True, check=True)
+    assert piped.stdout == raw
+
+
+def test_a_selector_leaves_out_objects_and_what_they_refer_to(krust: Krust, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("metadata: {labels: {a: b}}\n---\nmetadata: {labels: {a: c}}\nx: krust://gone\n")
+    done = krust("resolve", "-f", "a.yaml", "-l", "a in (b, d)")
+    assert (done.code, done.stdout) == (0, "metadata: {labels: {a: b}}\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-f", "-", "-f", "-"], "cannot read '-' twice"),
+        (["-f", "-", "-l", "a in"], "malformed label selector 'a in'"),
+        (["-f", "-", "--locked", "x", "--lock", "y"], "--locked builds nothing"),
+        (["-f", "-", "--locked", "x", "--platform", "linux/amd64"], "--locked builds nothing"),
+        (["-f", "-", "--locked", "x", "--", "--offline"], "--locked builds nothing"),
+    ],
+)
+def test_wrong_usage_says_so(krust: Krust, words: list[str], said: str) -> None:
+    done = krust("resolve", *words)
+    assert (done.code, done.stdout) == (2, "")
+    assert said in done.fault
+
+
+def test_an_image_that_is_not_locked_is_an_error(krust: Krust, project: Path) -> None:
+    (project / "krust.lock").write_text('{"version": 1, "images": []}')
+    done = krust("resolve", "-f", "k8s/one.yaml", "-f", "k8s/z.json", "--locked", "krust.lock")
+    assert (done.code, done.stdout) == (1, "")
+    assert [line.partition("; ")[0] for line in done.stderr.splitlines()] == [
+        "krust: cannot use 'krust://one' in 'k8s/one.yaml:2:8': its image is not in 'krust.lock'",
+        "krust: cannot use 'krust://alone' in 'k8s/z.json:1:12': its image is not in 'krust.lock'",
+    ]
+    missing = krust("resolve", "-f", "k8s", "--locked", "gone.lock")
+    assert missing.fault == (
+        "krust: cannot read 'gone.lock': no such file or directory; write it with 'krust resolve --lock gone.lock'"
+    )
+    (project / "krust.lock").write_text('{"version": 2, "images": []}')
+    assert "expected 1" in krust("resolve", "-f", "k8s", "--locked", "krust.lock").fault
+
+
+def test_what_a_url_has_is_read(krust: Krust, tmp_path: Path) -> None:
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served/a.yaml").write_text("a: 1\n")
+    handler = partial(_Quiet, directory=str(tmp_path / "served"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        done = krust("resolve", "-f", f"{url}/a.yaml")
+        gone = krust("resolve", "-f", f"{url}/b.yaml")
+        server.shutdown()
+    assert (done.code, done.stdout) == (0, "a: 1\n"), done.stderr
+    assert (gone.code, gone.stdout) == (1, "")
+    assert gone.fault.startswith(f"krust: cannot read '{url}/b.yaml': ")
+    assert "404 Not Found" in gone.fault
+    refused = krust("resolve", "-f", f"{url}/a.yaml")
+    assert refused.fault.startswith(f"krust: cannot read '{url}/a.yaml': ")
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.slow
+def test_a_reference_in_a_thousand_files_is_built_once(krust: Krust, project: Path, cargo: Cargo) -> None:
+    (project / "many").mkdir()
+    for number in range(1000):
+        (project / f"many/{number}.yaml").write_text(f"image: krust://{'./' * (number % 3)}one\n")
+    done = krust("resolve", "--no-push", "-f", "many", env=cargo.env)
+    assert done.code == 0, done.stderr
+    images = [found[0] for found in _IMAGE.finditer(done.stdout)]
+    assert (len(images), len(set(images)), len(cargo.builds)) == (1000, 1, 1)
