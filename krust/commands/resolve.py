@@ -14,10 +14,12 @@ import click
 from krust.commands.deliver import Order, errand_options, write_whole
 from krust.commands.lock import LockFile, lock_text
 from krust.commands.options import CargoCommand, passed, shared_settings_options
-from krust.commands.texts import Asked, images_of, referring, text_options
+from krust.commands.texts import Asked, Referring, images_of, referring, text_options
 from krust.commands.workspaces import Workspaces
 from krust.errors import SettingError
+from krust.kube.files import is_file
 from krust.kube.join import joined
+from krust.kube.rewrite import Edited, rewrite
 from krust.kube.text import Text
 from krust.settings import Settings
 from plumbing.commands.network import Network, network_options
@@ -86,9 +88,33 @@ def resolve(
     Raises what is wrong with any text, reference or package, as Faults if it is more than one thing, before anything is
     built; then what building and pushing raise.
     """
+    texts, images = _found(settings, asked, errand, network, cargo_args, in_place=False)
+    return [text.resolved(each) for text, each in zip(texts, images, strict=True)]
+
+
+def resolve_in_place(
+    settings: Settings, asked: Asked, errand: Errand, network: Network, cargo_args: Sequence[str] = ()
+) -> None:
+    """As `resolve`, and write the files, each with its references in comments: all of them, or none.
+
+    An image that has its reference in a comment already is made again.
+    """
+    texts, images = _found(settings, asked, errand, network, cargo_args, in_place=True)
+    edited = {
+        text.source.path: Edited(before=text.text.encode(), after=text.edited(each).encode())
+        for text, each in zip(texts, images, strict=True)
+        if text.source.path is not None
+    }
+    rewrite(edited)
+
+
+def _found(
+    settings: Settings, asked: Asked, errand: Errand, network: Network, cargo_args: Sequence[str], *, in_place: bool
+) -> tuple[list[Referring], list[dict[str, str]]]:
+    """The texts, and for each the images of its references, which are pushed."""
     errand.check(cargo_args)
     faults: list[PlumbingError] = []
-    texts = referring(asked, network, faults)
+    texts = referring(asked, network, faults, in_place=in_place)
     if errand.locked is not None:
         images = images_of(texts, settings.here, LockFile(errand.locked), faults)
     else:
@@ -101,20 +127,27 @@ def resolve(
             network=network,
         )
         images = images_of(texts, settings.here, workspaces, faults)
-    resolved = [text.resolved(each) for text, each in zip(texts, images, strict=True)]
     if errand.lock is not None and errand.locked is None:
         write_whole(errand.lock, lock_text(errand.lock, errand.store, workspaces.made, settings.env))
-    return resolved
+    return texts, images
 
 
 @click.command("resolve", cls=CargoCommand)
+@click.option(
+    "-i", "--in-place", is_flag=True, help="Write the files, and keep each reference in a comment, to be found again."
+)
 @resolve_options
 @click.pass_context
-def command(ctx: click.Context, asked: Asked, errand: Errand, network: Network) -> None:
+def command(ctx: click.Context, in_place: bool, asked: Asked, errand: Errand, network: Network) -> None:
     """Build what YAML refers to as krust://PACKAGE, push it, and print the YAML with the images by digest.
 
     PACKAGE is a directory, seen from here or from the file, or the name of a package of the workspace; '#NAME' after it
     names one of its binaries. All else stays as it is, byte for byte. Nothing is printed unless all is well.
     """
+    if in_place:
+        if asked.selector is not None or any(not is_file(word) for word in asked.files):
+            raise click.UsageError("-i writes files: give it without -l, and no URL and no '-'")
+        resolve_in_place(ctx.obj, asked, errand, network, passed(ctx))
+        return
     texts = resolve(ctx.obj, asked, errand, network, passed(ctx))
     sys.stdout.buffer.write(joined(texts))

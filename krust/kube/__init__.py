@@ -1,4 +1,4 @@
-"""`krust://` references in the YAML and JSON of Kubernetes, and what they become. Pure: text in, text out.
+"""`krust://` references in the YAML and JSON of Kubernetes, and what they become.
 
     files      what -f names, in order            text      a file's bytes as characters, and back
     events     the parser's events, with places   find      the references, and where they stand
@@ -6,7 +6,10 @@
     splice     images in, the rest byte for byte  same      two texts that say the same, but for ...
     keep       editing in place: the reference is kept as a comment, and found again
     selector   Kubernetes' label selectors        choose    the documents that -l leaves out
-    join       several texts as one               kubectl   the program that gets it, and the only room with effects
+    join       several texts as one               lock      which image each reference became
+    kubectl    the program that gets it           rewrite   several files in place, all or none
+
+The last two have effects, and files reads; the others do neither.
 
 Positions are indexes of characters in `Text.characters`, counted from 0; bytes, lines and columns are for people and
 files, and `Text` alone makes them. No module here imports yaml before it has something to parse.

@@ -50,11 +50,16 @@ def sources(words: Iterable[str], *, recursive: bool = False) -> list[Source]:
             if any(each.is_standard_input for each in found):
                 raise KubeError("cannot read '-' twice: standard input has one end")
             found.append(Source(name="standard input"))
-        elif word.startswith(("http://", "https://")):
+        elif not is_file(word):
             found.append(Source(name=word, url=word))
         else:
             found += [Source(name=str(path), path=path) for path in _files(Path(word), recursive=recursive)]
     return found
+
+
+def is_file(word: str) -> bool:
+    """Whether it names a file or a directory, wherever that may be: no URL, and not standard input."""
+    return word != "-" and not word.startswith(("http://", "https://"))
 
 
 def read(source: Source, *, standard_input: BinaryIO, fetch: Callable[[str], bytes]) -> Text:

@@ -194,3 +194,55 @@ def test_a_reference_in_a_thousand_files_is_built_once(krust: Krust, project: Pa
     assert done.code == 0, done.stderr
     images = [found[0] for found in _IMAGE.finditer(done.stdout)]
     assert (len(images), len(set(images)), len(cargo.builds)) == (1000, 1, 1)
+
+
+# ---------------------------------------------------------------------------------------------------------- in place
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Path:
+    """A lock file with two packages, so that nothing is compiled."""
+    return _lock(tmp_path, "1")
+
+
+def _lock(folder: Path, digit: str) -> Path:
+    image = {"image": "registry.example/app", "digest": f"sha256:{digit * 64}", "platforms": []}
+    images = [{"directory": name, "package": name, **image} for name in ("app", "web")]
+    (folder / "lock").write_text(json.dumps({"version": 1, "images": images}))
+    return folder
+
+
+def test_files_are_edited_in_place_and_again(krust: Krust, locked: Path) -> None:
+    (locked / "k8s").mkdir()
+    one, two, three = (locked / "k8s" / name for name in ("one.yaml", "two.yaml", "three.yaml"))
+    one.write_bytes(b"\xef\xbb\xbfimage: krust://app # mine\r\nmode: 0644")
+    one.chmod(0o640)
+    (locked / "elsewhere").write_text('image: "krust://web"\n')
+    two.symlink_to("../elsewhere")
+    three.write_text("no: reference\n")
+    before = three.stat()
+    for digit in ("1", "2"):
+        _lock(locked, digit)
+        done = krust("resolve", "-i", "-f", "k8s", "--locked", "lock")
+        assert (done.code, done.stdout, done.stderr) == (0, "", "")
+        image = f"registry.example/app@sha256:{digit * 64}"
+        assert one.read_bytes() == f"\ufeffimage: {image} # mine # krust://app\r\nmode: 0644".encode()
+        assert two.is_symlink()
+        assert (locked / "elsewhere").read_text() == f'image: "{image}" # krust://web\n'
+    assert one.stat().st_mode & 0o777 == 0o640
+    assert (three.stat().st_ino, three.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert sorted(path.name for path in (locked / "k8s").iterdir()) == ["one.yaml", "three.yaml", "two.yaml"]
+
+
+def test_a_fault_in_one_file_leaves_all_as_they_were(krust: Krust, locked: Path) -> None:
+    (locked / "a.yaml").write_text("image: krust://app\n")
+    (locked / "b.yaml").write_text("image: krust://gone\n")
+    assert krust("resolve", "-i", "-f", "a.yaml", "-f", "b.yaml", "--locked", "lock").code == 1
+    assert (locked / "a.yaml").read_text() == "image: krust://app\n"
+
+
+@pytest.mark.parametrize("words", [["-f", "-"], ["-f", "https://host.example/a.yaml"], ["-f", "lock", "-l", "a=b"]])
+def test_only_whole_files_can_be_edited_in_place(krust: Krust, locked: Path, words: list[str]) -> None:
+    done = krust("resolve", "-i", *words, "--locked", "lock")
+    assert (done.code, done.stdout) == (2, "")
+    assert "-i writes files" in done.fault

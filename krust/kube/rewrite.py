@@ -1,0 +1,95 @@
+"""Rewrite: several files edited in place, all of them or none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from krust.errors import KubeError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edited:
+    """A file's bytes as they were read, and as they are to be."""
+
+    before: bytes
+    after: bytes
+
+
+def rewrite(files: Mapping[Path, Edited]) -> None:
+    """Replace each file by what it is to be, whole; a link stays, and what it leads to is replaced. Modes stay.
+
+    raises  KubeError where a file cannot be written, or is not what was read; all are as they were then
+    """
+    changed = {path: each for path, each in files.items() if each.before != each.after}
+    staged: list[_Staged] = []
+    try:
+        for path, each in changed.items():
+            with _failing(path):
+                staged.append(_Staged.beside(path.resolve(strict=True), each.after))
+        for path, each in changed.items():
+            with _failing(path):
+                if path.read_bytes() != each.before:
+                    raise KubeError(f"cannot write '{path}': somebody has changed it meanwhile; try again")
+        _replace(staged)
+    finally:
+        for one in staged:
+            shutil.rmtree(one.folder, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Staged:
+    """The new file and the old one, in a folder beside `path`, so that a rename puts either there."""
+
+    path: Path
+    folder: Path
+
+    @classmethod
+    def beside(cls, path: Path, after: bytes) -> _Staged:
+        one = cls(path=path, folder=Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent)))
+        try:
+            with one.new.open("wb") as file:
+                file.write(after)
+                file.flush()
+                os.fsync(file.fileno())
+            shutil.copymode(path, one.new)
+            os.link(path, one.old)
+        except BaseException:
+            shutil.rmtree(one.folder, ignore_errors=True)
+            raise
+        return one
+
+    @property
+    def new(self) -> Path:
+        return self.folder / "new"
+
+    @property
+    def old(self) -> Path:
+        return self.folder / "old"
+
+
+def _replace(staged: Sequence[_Staged]) -> None:
+    """Rename all, or, at a failure or an interrupt, put back those that were."""
+    done: list[_Staged] = []
+    try:
+        for one in staged:
+            with _failing(one.path):
+                done.append(one)
+                one.new.replace(one.path)
+    except BaseException:
+        for one in done:
+            one.old.replace(one.path)
+        raise
+
+
+@contextmanager
+def _failing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise KubeError(f"cannot write '{path}': {(error.strerror or str(error)).lower()}") from error

@@ -1,0 +1,61 @@
+"""Several files in place: all or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from krust.errors import KubeError
+from krust.kube.rewrite import Edited, rewrite
+
+_EDIT = Edited(before=b"old", after=b"new")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    found = [tmp_path / name / "file.yaml" for name in ("a", "b", "c")]
+    for path in found:
+        path.parent.mkdir()
+        path.write_bytes(b"old")
+    return found
+
+
+def names(files: list[Path]) -> list[str]:
+    return sorted(path.name for file in files for path in file.parent.iterdir())
+
+
+def test_all_are_written_and_nothing_else_is_left(files: list[Path]) -> None:
+    rewrite(dict.fromkeys(files, _EDIT))
+    assert [path.read_bytes() for path in files] == [b"new"] * 3
+    assert names(files) == ["file.yaml"] * 3
+
+
+def test_what_somebody_changed_meanwhile_is_not_overwritten(files: list[Path]) -> None:
+    files[1].write_bytes(b"other")
+    with pytest.raises(KubeError, match=f"cannot write '{files[1]}': somebody has changed it"):
+        rewrite(dict.fromkeys(files, _EDIT))
+    assert [path.read_bytes() for path in files] == [b"old", b"other", b"old"]
+    assert names(files) == ["file.yaml"] * 3
+
+
+def test_those_before_a_failure_are_put_back(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    replace = Path.replace
+
+    def failing(self: Path, target: Path) -> Path:
+        if self.name == "new" and target == files[2]:
+            raise PermissionError(1, "Operation not permitted")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", failing)  # no file system fails between two renames when it is asked to
+    with pytest.raises(KubeError, match=f"cannot write '{files[2]}': operation not permitted"):
+        rewrite(dict.fromkeys(files, _EDIT))
+    assert [path.read_bytes() for path in files] == [b"old"] * 3
+    assert names(files) == ["file.yaml"] * 3
+
+
+def test_what_is_gone_is_an_error(files: list[Path]) -> None:
+    files[2].unlink()
+    with pytest.raises(KubeError, match="no such file"):
+        rewrite(dict.fromkeys(files, _EDIT))
+    assert files[0].read_bytes() == b"old"
