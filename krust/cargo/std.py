@@ -35,13 +35,17 @@ Way = Literal["installed", "built", "rustup", "source", "none"]
 """With the compiler, by krust before; the next build gets it from rustup, or builds it from source; nothing does."""
 
 _OWN = "krust_std"
-"""What cargo calls the package that is built for the sake of its dependencies."""
+"""What cargo calls the package that is built for the sake of its dependencies. It is a static library, as that waits
+for all of them: a Rust library begins, and may end, when their metadata are there."""
 
 _MANIFEST = """\
 [package]
 name = "krust-std"
 version = "0.0.0"
 edition = "2021"
+
+[lib]
+crate-type = ["staticlib"]
 
 [profile.release]
 debug = "line-tables-only"
@@ -185,7 +189,7 @@ def _build(
     try:
         package = work / "package"
         (package / "src").mkdir(parents=True)
-        (package / "src/lib.rs").write_text("#![no_std]\n")
+        (package / "src/lib.rs").touch()
         (package / "Cargo.toml").write_text(_MANIFEST)
 
         def whole(target: Target, libraries: Sequence[Path]) -> None:
@@ -194,6 +198,8 @@ def _build(
             folder.mkdir(parents=True)
             for library in libraries:
                 shutil.copy2(library, folder)
+            if not any(library.name.startswith("libstd-") for library in libraries):
+                raise CargoError(f"cannot build the standard library of '{target}': cargo named none; update Rust")
             sysroot.rename(place(toolchain, target, cache))
 
         _compile(toolchain, targets, package, locks, {**linkers, **_plain(env)}, env, whole)
@@ -223,12 +229,12 @@ def _compile(
             return
         for file in artifact.files:
             target = next((each for each in found if file.is_relative_to(package / "target" / each.triple)), None)
-            if target is None or file.suffix != ".rlib":
+            if target is None:
                 continue  # a program of this machine, such as a build script
-            if artifact.name != _OWN:
+            if artifact.name == _OWN:
+                whole(target, found.pop(target))
+            elif file.suffix == ".rlib":
                 found[target].append(file)
-            elif any(path.name.startswith("libstd-") for path in found[target]):
-                whole(target, found.pop(target))  # it needs all the others, so it comes last
 
     command: list[str | Path] = [toolchain.cargo, "build", _BUILD_STD, "--release", FORMAT]
     command += [f"--target={target}" for target in targets]

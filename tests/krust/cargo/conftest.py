@@ -85,6 +85,7 @@ def build(env: dict[str, str], cache: Path, said: list[str]) -> Build:
         cache: Path = cache,
         profile: str = "release",
         cargo_args: tuple[str, ...] = (),
+        allow_dynamic: bool = False,
     ) -> Binary:
         require_tool(env.get("CARGO", "cargo"))
         tools = toolchain.find(directory, env=env, cache=cache)
@@ -97,6 +98,7 @@ def build(env: dict[str, str], cache: Path, said: list[str]) -> Build:
             [platform or targets.host_platform()],
             profile=profile,
             cargo_args=cargo_args,
+            allow_dynamic=allow_dynamic,
             env=env,
             cache=cache,
             say=said.append,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from krust.cargo import compile, elf, metadata, toolchain
+from krust.cargo import compile, elf, metadata, toolchain, zig
 from krust.cargo.compile import Binary
 from krust.cargo.metadata import BinaryTarget, Project
 from krust.cargo.targets import Target
@@ -178,14 +178,35 @@ def test_a_build_that_fails_shows_cargos_words(write: Write, build: Build, capfd
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a dynamic ELF program is at hand on Linux alone")
-def test_a_binary_that_the_linker_made_dynamic_is_refused(
+def test_a_binary_that_the_linker_made_dynamic_is_refused_if_it_is_not_allowed(
     hello: Path, build: Build, env: dict[str, str], host: Target, tmp_path: Path
 ) -> None:
     linker = tmp_path / "linker"
     linker.write_text('#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\nexec cp /bin/sh "$2"\n')
     linker.chmod(0o755)
-    with pytest.raises(BinaryError, match=r"dynamically linked, by the interpreter '/.*' with libc\."):
-        build(hello, env={**env, f"CARGO_TARGET_{host.variable}_LINKER": str(linker)})
+    env = {**env, f"CARGO_TARGET_{host.variable}_LINKER": str(linker)}
+    with pytest.raises(BinaryError, match=r"linked, by the interpreter '/.*' with libc\..*; .* '--allow-dynamic'"):
+        build(hello, env=env)
+    assert not elf.check(build(hello, env=env, allow_dynamic=True).path, host, allow_dynamic=True).static
+
+
+def test_fixed_addresses_are_refused_unless_the_user_wants_them(
+    hello: Path, build: Build, env, host: Target, tools: Toolchain, cache: Path, tmp_path: Path
+) -> None:
+    variable, linker = f"CARGO_TARGET_{host.variable}_LINKER", tmp_path / "linker"
+    usual = zig.environment(tools, [host], env=env, cache=cache)[variable]
+    linker.write_text(f'#!/bin/sh\nexec {usual} "$@" -no-pie\n')
+    linker.chmod(0o755)
+    with pytest.raises(BinaryError, match="its addresses are fixed"):
+        build(hello, env={**env, variable: str(linker)})
+    fixed = build(hello, env={**env, "RUSTFLAGS": "-Crelocation-model=static"})
+    assert not elf.check(fixed.path, host).position_independent
+    assert run(fixed.path).stdout == b"Hello from krust!\n"
+
+
+def test_it_needs_no_home(hello: Path, build: Build, env: dict[str, str], host: Target) -> None:
+    env = {**env, "HOME": "", "XDG_CACHE_HOME": ""}
+    assert run(build(hello, env=env).path).stdout == b"Hello from krust!\n"
 
 
 @pytest.mark.parametrize("word", ["--target", "--target=x", "--release", "--profile=dev", "--message-format=json"])

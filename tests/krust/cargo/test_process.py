@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -12,6 +13,7 @@ import pytest
 
 from krust.cargo import process
 from krust.errors import CargoError, ToolchainError
+from tests.tools import ROOT, require_tool, run
 
 # A child with a child of its own that hears nothing of SIGTERM, as a compiler's linker may; both say who they are.
 _FAMILY = """
@@ -98,6 +100,18 @@ def test_a_bad_end_is_an_error(script: str, fault: str) -> None:
 def test_its_words_go_where_ours_go(capfd: pytest.CaptureFixture[str]) -> None:
     start(lambda _: None, "echo words >&2")
     assert capfd.readouterr().err == "words\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="util-linux's script is on Linux alone")
+def test_who_asks_on_the_terminal_fails_and_does_not_wait(tmp_path: Path) -> None:
+    script = require_tool("script")
+    child = "exec 2>/dev/null; read line </dev/tty && echo asked || echo failed"
+    ask = (
+        "from pathlib import Path; from krust.cargo import process;"
+        f"process.run(['/bin/sh', '-c', {child!r}], cwd=Path('/'), env={{}}, failure='', line=print)"
+    )
+    command = shlex.join([sys.executable, "-c", ask])
+    assert b"failed" in run(script, "-qec", command, tmp_path / "typescript", cwd=ROOT).stdout
 
 
 def test_a_program_that_cannot_be_started_is_an_error_that_says_how(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from krust.cargo import compile, elf, metadata, std, toolchain
+from krust.cargo.lock import locked
 from krust.cargo.targets import Target, target_of
 from krust.cargo.toolchain import Toolchain
 from krust.errors import ToolchainError
@@ -163,6 +164,14 @@ def test_where_it_is_kept_does_not_show(hello: Path, build: Build, debian, cache
     assert build(hello, env=debian, cache=tmp_path).path.read_bytes() == first
 
 
+def test_where_the_compiler_lies_does_not_show(
+    hello: Path, build: Build, env: dict[str, str], rustup, cache: Path, tmp_path: Path
+) -> None:
+    usual = {name: value for name, value in env.items() if name not in ("CARGO", "RUSTC", "RUSTUP_TOOLCHAIN")}
+    first = build(hello, platform=_S390X.platform, env=usual).path.read_bytes()
+    assert build(hello, platform=_S390X.platform, env=rustup, cache=tmp_path / "new").path.read_bytes() == first
+
+
 def test_none_at_all_is_an_error_that_says_what_to_do(debian, host: Target, tmp_path: Path, said: list[str]) -> None:
     tools = replace(toolchain.find(tmp_path, env=debian), sysroot=tmp_path)
     with pytest.raises(ToolchainError, match=r"cannot build for '.*-musl': no standard library .* 'apt-get install"):
@@ -248,6 +257,39 @@ def test_two_at_once_build_one(debian, tmp_path: Path) -> None:
         getting(tmp_path, debian, told="waiting for another krust, which builds the standard library"),
     ):
         assert whole(tmp_path) == []
+
+
+def test_those_that_are_built_together_are_kept_one_by_one_and_as_if_alone(
+    hello: Path, debian, host: Target, cache: Path, tmp_path: Path, said: list[str]
+) -> None:
+    tools = toolchain.find(hello, env=debian)
+    alone = sysroot(tools, host, hello, env=debian, cache=cache, say=said.append)
+    both = [host, _S390X]
+    found = std.sysroots(tools, both, hello, env=debian, cache=tmp_path, say=said.append)
+    assert alone
+    for target, kept in found.items():
+        assert kept == std.place(tools, target, tmp_path)
+        assert list(kept.rglob("libstd-*.rlib"))
+    assert libraries(found[host]) == libraries(alone)
+    assert said[-1].startswith(
+        f"building the standard library of {host}, {_S390X} from source: one or two minutes each"
+    )
+    assert not list((tmp_path / "std").glob("*.tmp"))
+
+
+def libraries(folder: Path | None) -> dict[str, bytes]:
+    assert folder
+    return {path.name: path.read_bytes() for path in folder.rglob("*.rlib")}
+
+
+def test_what_a_killed_krust_has_left_goes_but_not_what_another_works_on(debian, host: Target, tmp_path: Path) -> None:
+    left, busy = (tmp_path / "std" / name for name in ("left.tmp", "busy.tmp"))
+    for folder in (left, busy):
+        folder.mkdir(parents=True)
+    with locked(tmp_path / "std" / "busy.lock"), getting(tmp_path, debian, told="building the standard library"):
+        until(lambda: works(tmp_path))
+        assert not left.exists()
+        assert busy.exists()
 
 
 def test_the_users_flags_are_no_part_of_it(env: dict[str, str]) -> None:
