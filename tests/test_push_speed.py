@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 MIB = 1 << 20
 ROUNDS = range(2, 6)
-"""At least, and fewer than: other work on the machine only adds time, so the least of more rounds is nearer the truth."""
+"""At least, and fewer than: other work on the machine only adds time, so the least of more rounds is nearer to it."""
 MOST_MEMORY = 48 * MIB
 
 # A process of its own, and a small one: what this one has in memory would count as its child's before it is krust.

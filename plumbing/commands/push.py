@@ -23,7 +23,6 @@ from plumbing.store.files import failing_as
 from plumbing.store.names import DEFAULT_TAG, find
 from plumbing.sync import copy
 
-
 if TYPE_CHECKING:
     from plumbing.registry import Repository
 
