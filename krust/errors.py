@@ -7,6 +7,7 @@ KrustError
 ├── BinaryError        what was built is no static executable for its platform
 ├── Faults             several at once, a line each
 ├── ProgramMissing     another program that is to be run is not there
+├── EngineError        docker or podman does not take an image
 ├── KubeError          YAML, a reference in it or a selector that cannot be used; most know file, line and column
 └── SettingError       a flag, variable or key with a value that means nothing
 """
@@ -50,6 +51,10 @@ class ProgramMissing(KrustError):
     """The exit code is that of a shell which does not find a command."""
 
     exit_code = 127
+
+
+class EngineError(KrustError):
+    """docker or podman failed at something else than running the program. Its own words are on stderr already."""
 
 
 class BinaryError(KrustError):

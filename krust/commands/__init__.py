@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 TABLE = MappingProxyType(
     {
-        "build": ("build", "image", "config", "doctor"),
+        "build": ("build", "run", "image", "config", "doctor"),
         "kubernetes": ("resolve", "apply", "create", "replace", "delete"),
         "registries": ("login", "logout", "serve"),
     }

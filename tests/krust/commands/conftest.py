@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 
 from plumbing.store import Store
 from plumbing.store.fsck import fsck
+from tests.krust.commands.engine import Engine, docker_engine
 from tests.tools import EXAMPLES, KRUST, require_tool
 
 
@@ -31,6 +32,13 @@ class Outcome:
 
 
 Krust = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A docker engine, which those who ask for it share."""
+    with docker_engine(tmp_path_factory.mktemp("engine")) as engine:
+        yield engine
 
 
 @pytest.fixture

@@ -1,0 +1,168 @@
+"""krust run: a cargo project's image in a container, here and now."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from krust.cargo.selection import Selection
+from krust.commands.deliver import Order, fulfil
+from krust.commands.options import Passing, passed, selection_options, settings_options
+from krust.config.values import LOCAL
+from krust.errors import EngineError, ProgramMissing
+from krust.image.plan import Workshop
+from krust.settings import Settings
+from plumbing.commands.network import Network, network_options
+from plumbing.commands.options import store_option
+from plumbing.store import Store
+
+_ENGINES = ("docker", "podman")
+_PATIENCE = 5
+"""Seconds that a program has to end, once it was asked to."""
+
+
+def find_engine(name: str | None, env: Mapping[str, str]) -> str:
+    """The path of the engine, of the first that is there if none is named. Raises ProgramMissing."""
+    names = _ENGINES if name is None else (name,)
+    for each in names:
+        if path := shutil.which(each, path=env.get("PATH")):
+            return path
+    missing = " or ".join(f"'{each}'" for each in names)
+    raise ProgramMissing(f"cannot find {missing} on PATH; install it, or run the program by 'cargo run'")
+
+
+def pull(engine: str, store: Store, name: str, env: Mapping[str, str]) -> str:
+    """Have the engine pull the image `name`, REPOSITORY@DIGEST, from the store; return what it then calls it.
+
+    The store is served meanwhile, because docker takes no layout and no archive of one.
+
+    raises  EngineError
+    """
+    krust = "from krust.cli import main; main()"
+    serve = [sys.executable, "-P", "-c", krust, "serve", "--read-only", f"--store={store.path}"]
+    with subprocess.Popen(serve, env=env, stdout=subprocess.PIPE, text=True, start_new_session=True) as server:
+        try:
+            host = (server.stdout.readline() if server.stdout else "").strip()
+            insecure = ["--tls-verify=false"] if Path(engine).name == "podman" else []  # docker trusts loopback unasked
+            image = f"{host}/{name}"
+            done = subprocess.run(
+                [engine, "pull", "--quiet", *insecure, image], env=env, stdout=subprocess.DEVNULL, check=False
+            )
+        finally:
+            server.terminate()
+    if done.returncode:
+        raise EngineError(
+            f"cannot give '{name}' to '{engine}': it has said why; an engine on another machine needs an image that is "
+            f"pushed: '{Path(engine).name} run $(krust build)'"
+        )
+    return image
+
+
+def run(engine: str, image: str, words: Sequence[str], arguments: Sequence[str], env: Mapping[str, str]) -> int:
+    """Run `image` to its end; return the program's exit code. Ctrl-C and SIGTERM stop the container, then return.
+
+    No terminal is made for it: that would take Ctrl-C for itself, and give it to a program that, being the container's
+    first process, does not hear it.
+    """
+    name = f"krust-run-{secrets.token_hex(6)}"
+    command = [engine, "run", "--rm", "--interactive", "--name", name, *words, image, *arguments]
+    with subprocess.Popen(command, env=env) as process:
+        while True:
+            try:
+                code = process.wait()
+                return code if code >= 0 else 128 - code
+            except KeyboardInterrupt:
+                _stop(engine, name, process, env)
+
+
+def forget(engine: str, image: str, env: Mapping[str, str]) -> None:
+    """Take back the name under which the image was pulled: its port is another one each time."""
+    quiet = subprocess.DEVNULL
+    subprocess.run([engine, "image", "rm", image], env=env, stdin=quiet, stdout=quiet, stderr=quiet, check=False)
+
+
+def _stop(engine: str, name: str, process: subprocess.Popen[bytes], env: Mapping[str, str]) -> None:
+    """Stop the container as soon as there is one. A second Ctrl-C gets here again, and waits no more."""
+    patience = _PATIENCE
+    while process.poll() is None:
+        try:
+            subprocess.run(
+                [engine, "stop", "--time", str(patience), name],
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # or the second Ctrl-C would end it
+                check=False,
+            )
+            process.wait(0.2)
+        except subprocess.TimeoutExpired:
+            continue
+        except KeyboardInterrupt:
+            patience = 0
+
+
+@click.command("run", cls=Passing)
+@click.argument("directory", default=".", type=click.Path(path_type=Path))
+@selection_options
+@settings_options
+@click.option("--offline", is_flag=True, help="Ask no registry for the base: use what the store has.")
+@click.option("--engine", type=click.Choice(_ENGINES), help="What runs it; default: the first of them on PATH.")
+@click.option(
+    "--engine-arg",
+    "words",
+    metavar="TEXT",
+    multiple=True,
+    help="A word for 'docker run', such as -p8080:80; repeatable.",
+)
+@store_option
+@network_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    directory: Path,
+    selection: Selection,
+    flags: Mapping[str, object],
+    offline: bool,
+    engine: str | None,
+    words: tuple[str, ...],
+    store: Store,
+    network: Network,
+) -> int:
+    """Build the cargo project in DIRECTORY, and run its image in a container; nothing is pushed.
+
+    What follows '--' are the program's arguments. It ends as the program does; Ctrl-C stops it. It is built for this
+    machine, unless --platform names another.
+    """
+    settings: Settings = ctx.obj
+    program = find_engine(engine, settings.env)
+    flags = {**flags, "platforms": flags["platforms"] or (LOCAL,)}
+    workshop = Workshop.open(settings, directory, flags=flags)
+    plans = workshop.plans(selection, network, store, offline=offline)
+    if len(plans) != 1 or len(plans[0].platforms) != 1:
+        raise click.UsageError("cannot run several images at once: name one binary, and one platform")
+    order = Order(
+        offline=offline,
+        source_date_epoch=None,
+        no_tag=False,
+        no_push=True,
+        output=None,
+        image_refs=None,
+        trace=None,
+        as_json=False,
+        jobs=1,
+    )
+    created = order.created(settings, workshop.git)
+    [made] = fulfil(order, store, plans, workshop.compile, network, created=created)
+    network.close()
+    image = pull(program, store, f"{plans[0].settings.name}@{made.root.digest}", settings.env)
+    try:
+        return run(program, image, words, passed(ctx), settings.env)
+    finally:
+        forget(program, image, settings.env)

@@ -1,0 +1,69 @@
+"""krust run: the program in a container, its words, its exit code, and its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.krust.commands.conftest import Krust, write_project
+from tests.krust.commands.engine import Engine
+from tests.tools import KRUST
+
+_MANIFEST = '[package]\nname = "echo"\nversion = "1.2.3"\nedition = "2021"\n'
+_MAIN = """
+use std::io::Read;
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    println!("{}", words.join("|"));
+    if words == ["wait"] {
+        loop { std::thread::sleep(std::time::Duration::from_secs(1)); }
+    }
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).unwrap();
+    eprint!("{text}");
+    std::process::exit(words.len() as i32);
+}
+"""
+
+
+@pytest.fixture
+def echo(tmp_path: Path) -> Path:
+    """A program that says its arguments and its standard input, and ends with the count of the former, or waits."""
+    return write_project(tmp_path / "echo", {"Cargo.toml": _MANIFEST, "src/main.rs": _MAIN})
+
+
+@pytest.mark.slow
+def test_a_program_runs_as_if_it_were_here_and_ctrl_c_stops_it(engine: Engine, krust: Krust, echo: Path) -> None:
+    environment = {**os.environ, "DOCKER_HOST": engine.host}
+    words: list[str | Path] = [KRUST, "-q", "run", *(f"--engine-arg={word}" for word in engine.alone), "."]
+    done = subprocess.run(
+        [*words, "--", "a b", "--c", "$d"], cwd=echo, env=environment, input=b"in\n", capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (3, b"a b|--c|$d\n", b"in\n")
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process = subprocess.Popen([*words, "--", "wait"], cwd=echo, env=environment, stdout=subprocess.PIPE)
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == b"wait\n"
+            begun = time.monotonic()
+            process.send_signal(number)
+            assert process.wait(30) in (137, 143), "it hears nothing as the first process, so it was killed"
+            assert time.monotonic() - begun < 20
+        finally:
+            process.kill()
+            process.communicate()
+    assert engine("ps", "--all", "--quiet") == ""
+    assert engine("image", "ls", "--quiet") == ""
+
+
+@pytest.mark.parametrize(("words", "missing"), [([], "'docker' or 'podman'"), (["--engine", "podman"], "'podman'")])
+def test_without_an_engine_nothing_is_built(krust: Krust, tmp_path: Path, words: list[str], missing: str) -> None:
+    done = krust("run", *words, env={"PATH": str(tmp_path)})
+    assert (done.code, done.stdout) == (127, "")
+    assert done.stderr.startswith(f"krust: cannot find {missing} on PATH; ")
