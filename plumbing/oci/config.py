@@ -112,7 +112,7 @@ class Config:
             "diff_ids": [str(diff_id) for diff_id in (*base_ids, *diff_ids)],
         }
         value["history"] = [
-            *(value.get("history") or []),
+            *_history(value.get("history") or [], len(base_ids)),
             *({"created": moment, "created_by": created_by} for _ in diff_ids),
         ]
         ordered = {key: value.pop(key) for key in _ORDER if key in value}
@@ -121,6 +121,12 @@ class Config:
     @property
     def descriptor(self) -> Descriptor:
         return Descriptor.of(self.raw, mediatype.CONFIG)
+
+
+def _history(entries: Sequence[Mapping[str, Any]], layers: int) -> list[Mapping[str, Any]]:
+    """`entries`, with one for each of `layers` that has none: readers match the entries with layers by their order."""
+    told = sum(not entry.get("empty_layer") for entry in entries)
+    return [*entries, *({"comment": "not told by the base"} for _ in range(layers - told))]
 
 
 def _execution(base: Mapping[str, Any], new: Execution) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Debian's docker-registry in four shapes: open, by password, by TLS, by token. It keeps the registry of the tests honest."""
+"""Debian's docker-registry in four shapes: open, by password, by TLS, by token. It keeps the tests' own honest."""
 
 from __future__ import annotations
 
@@ -51,12 +51,14 @@ def distribution(shape: str, folder: Path) -> Iterator[Distribution]:
         "http": {"addr": f"127.0.0.1:{port}"},
     }
     settings = Settings()
-    credential = Credential(username=USER, password=PASSWORD, source="the test") if shape in ("password", "token") else None
+    credential = (
+        Credential(username=USER, password=PASSWORD, source="the test") if shape in ("password", "token") else None
+    )
     tokens = None
     if shape == "password":
         line = run(require_tool("htpasswd"), "-nbB", USER, PASSWORD).stdout
         (folder / "htpasswd").write_bytes(line)
-        config["auth"] = {"htpasswd": {"realm": "a, \"realm\"", "path": str(folder / "htpasswd")}}
+        config["auth"] = {"htpasswd": {"realm": 'a, "realm"', "path": str(folder / "htpasswd")}}
     if shape == "tls":
         ca, options = certificates()
         config["http"]["tls"] = {"certificate": str(options["ssl_certfile"]), "key": str(options["ssl_keyfile"])}
@@ -83,7 +85,7 @@ def distribution(shape: str, folder: Path) -> Iterator[Distribution]:
 
 
 class TokenServer:
-    """Gives tokens to `USER`, and tokens for nothing to strangers. distribution, "Token Authentication Specification"."""
+    """Gives tokens to `USER`, and tokens for nothing to strangers. distribution, "Token Authentication"."""
 
     def __init__(self, folder: Path) -> None:
         self.certificate = folder / "token.pem"
@@ -120,7 +122,7 @@ class TokenServer:
         tokens = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802  (http.server's name)
+            def do_GET(self) -> None:
                 authorization = self.headers.get("Authorization", "")
                 known = authorization and b64decode(authorization.partition(" ")[2]).decode() == f"{USER}:{PASSWORD}"
                 if authorization and not known:

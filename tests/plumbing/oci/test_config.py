@@ -157,7 +157,19 @@ def test_nulls_of_the_base_are_not_written() -> None:
     value = on({**BASE, "history": None, "author": None, "config": {"Cmd": None, "Labels": None, "Volumes": None}}, TWO)
     assert "author" not in value
     assert value["config"] == {"Env": [f"PATH={PATH}"]}
-    assert len(value["history"]) == 1
+    assert len(value["history"]) == 2, "an entry for the base's layer, of which it tells nothing, and one for ours"
+
+
+def test_the_history_has_an_entry_for_each_layer() -> None:
+    told = {"created_by": "one"}
+    value = on({**BASE, "history": [{"created_by": "ENV", "empty_layer": True}, told]}, TWO)
+    assert [entry for entry in value["history"] if not entry.get("empty_layer")][0] == told
+    for history in (None, [], [{"empty_layer": True}]):
+        with_layers = [
+            entry for entry in on({**BASE, "history": history}, TWO)["history"] if not entry.get("empty_layer")
+        ]
+        assert len(with_layers) == len(BASE["rootfs"]["diff_ids"]) + 1
+        assert with_layers[-1]["created_by"] == "krust", "ours is the last, whatever the base tells"
 
 
 @pytest.mark.parametrize(
