@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import wraps
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -141,13 +142,14 @@ def referring(
 ) -> list[Referring]:
     """The texts, read once, with their references. What is wrong with one is one of `faults`."""
     found: list[Referring] = []
+    standard_input = sys.stdin.buffer if sys.stdin is not None else BytesIO()  # closed by whoever started us
     for word in asked.files:
         named: list[Source] = []
         with noting(faults):
             named = sources([word], recursive=asked.recursive)
         for source in named:
             with noting(faults):
-                text = read(source, standard_input=sys.stdin.buffer, fetch=network.download)
+                text = read(source, standard_input=standard_input, fetch=network.download)
                 found.append(_referring(asked, source, text, in_place=in_place))
     return found
 

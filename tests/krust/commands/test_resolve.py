@@ -122,6 +122,10 @@ def test_what_has_no_reference_comes_out_as_it_went_in(krust: Krust, tmp_path: P
     assert (done.stdout, done.stderr) == (raw, b"")
     piped = subprocess.run([KRUST, "resolve", "-f", "-"], cwd=tmp_path, input=raw, capture_output=True, check=True)
     assert piped.stdout == raw
+    closed = subprocess.run(
+        ["sh", "-c", f"exec {KRUST} resolve -f a.yaml <&-"], cwd=tmp_path, capture_output=True, check=True
+    )
+    assert closed.stdout == raw
 
 
 def test_a_selector_leaves_out_objects_and_what_they_refer_to(krust: Krust, tmp_path: Path) -> None:
