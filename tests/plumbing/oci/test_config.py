@@ -163,7 +163,7 @@ def test_nulls_of_the_base_are_not_written() -> None:
 def test_the_history_has_an_entry_for_each_layer() -> None:
     told = {"created_by": "one"}
     value = on({**BASE, "history": [{"created_by": "ENV", "empty_layer": True}, told]}, TWO)
-    assert [entry for entry in value["history"] if not entry.get("empty_layer")][0] == told
+    assert next(entry for entry in value["history"] if not entry.get("empty_layer")) == told
     for history in (None, [], [{"empty_layer": True}]):
         with_layers = [
             entry for entry in on({**BASE, "history": history}, TWO)["history"] if not entry.get("empty_layer")
