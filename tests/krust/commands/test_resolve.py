@@ -190,6 +190,26 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.mark.slow
+def test_workspaces_that_share_a_target_directory_and_a_programs_name(krust: Krust, tmp_path: Path) -> None:
+    write_project(
+        tmp_path,
+        {
+            "Cargo.toml": '[workspace]\nmembers = ["folder"]\n',
+            "folder/Cargo.toml": _package("called"),
+            "folder/src/main.rs": 'fn main() { println!("one"); }\n',
+            "other/Cargo.toml": _package("called", '[workspace]\n[package.metadata.krust]\nname = "other"'),
+            "other/src/main.rs": 'fn main() { println!("the other"); }\n',
+            "a.yaml": "- krust://called\n- krust://other\n- krust://folder\n",
+        },
+    )
+    shared = {"CARGO_TARGET_DIR": str(tmp_path / "target")}
+    done = krust("resolve", "--no-push", "-f", "a.yaml", env=shared)
+    assert done.code == 0, done.stderr
+    built = [krust("build", "--no-push", name).stdout.strip() for name in ("folder", "other")]
+    assert done.stdout == f"- {built[0]}\n- {built[1]}\n- {built[0]}\n"
+
+
+@pytest.mark.slow
 def test_a_reference_in_a_thousand_files_is_built_once(krust: Krust, project: Path, cargo: Cargo) -> None:
     (project / "many").mkdir()
     for number in range(1000):
