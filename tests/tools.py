@@ -28,6 +28,7 @@ _PACKAGES = {
     "crane": "go install github.com/google/go-containerregistry/cmd/crane@latest",
     "docker": "docker.io",
     "dockerd": "docker.io",
+    "etcd": "etcd-server",
     "getcap": "libcap2-bin",
     "setcap": "libcap2-bin",
     "htpasswd": "apache2-utils",
