@@ -20,6 +20,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _IDENTITY = "org.opencontainers.image."
 _PLATFORM = ("architecture", "os", "os.version", "os.features", "variant")
 _ORDER = ("created", "author", *_PLATFORM, "config", "rootfs", "history")
+_EXECUTION = ("User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal")
 _LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z: RFC 3339 has four digits for the year
 
 
@@ -115,8 +116,7 @@ class Config:
             *_history(value.get("history") or [], len(base_ids)),
             *({"created": moment, "created_by": created_by} for _ in diff_ids),
         ]
-        ordered = {key: value.pop(key) for key in _ORDER if key in value}
-        return cls.parse(document.dump({**ordered, **value}))
+        return cls.parse(document.dump(_ordered(value, _ORDER)))
 
     @property
     def descriptor(self) -> Descriptor:
@@ -153,7 +153,12 @@ def _execution(base: Mapping[str, Any], new: Execution) -> dict[str, Any]:
         value["Labels"] = dict(sorted(labels.items()))
     if new.stop_signal is not None:
         value["StopSignal"] = new.stop_signal
-    return value
+    return _ordered(value, _EXECUTION)
+
+
+def _ordered(value: Mapping[str, Any], order: Sequence[str]) -> dict[str, Any]:
+    """`value` with the keys of the specification first, in its order, and then all others."""
+    return {**{key: value[key] for key in order if key in value}, **value}
 
 
 def _names(base: Mapping[str, Any] | None, new: Sequence[str]) -> dict[str, Any]:
