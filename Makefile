@@ -2,8 +2,9 @@
 # make test   the whole suite
 # make check  what to run before each commit: lint, types, quick tests
 # make docs   write the generated pages of docs/ again
+# make real   build programs of the registry of crates, run them, and write tests/real/README.md; an hour or so
 # make clean  delete all that these made
-.PHONY: demo test check docs clean
+.PHONY: demo test check docs real clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -30,6 +31,9 @@ check: $(READY)
 docs: $(READY)
 	python scripts/make_command_pages.py
 	python scripts/make_configuration_page.py
+
+real: $(READY)
+	@rust=$$(scripts/rust-toolchain) && eval "$$rust" && nice python -m tests.real
 
 clean:
 	rm -rf $(VENV) .krust .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
