@@ -24,6 +24,7 @@ from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.manifest import Manifest
 from plumbing.store import Store
 from tests.krust.commands.conftest import Krust, clean, write_project
+from tests.schemas import check_layout, checker
 from tests.tools import EXAMPLES, KRUST, require, require_tool, run
 
 pytestmark = pytest.mark.slow  # each test compiles
@@ -375,6 +376,11 @@ def test_other_programs_take_the_layout(krust: Krust, tmp_path: Path, example: s
     assert krust("build", "--no-push", "-o", "layout", EXAMPLES / example).code == 0
     run(skopeo, "copy", f"oci:{tmp_path}/layout:{example}:latest", f"dir:{tmp_path}/copied")
     assert krust("verify", "layout").code == 0
+    layout = Store.open(tmp_path / "layout")
+    root = layout.refs.get(f"{example}:latest")
+    assert root is not None
+    (tmp_path / "go").mkdir()
+    check_layout(checker(tmp_path / "go"), layout, root)
     require(os.geteuid() == 0, "only root can unpack and run an image with all of its owners")
     bundle = tmp_path / "bundle"
     run(umoci, "unpack", "--image", f"{tmp_path}/layout:{example}:latest", bundle)
