@@ -135,7 +135,7 @@ PROJECTS = (
     Project(
         name="miniserve",
         version="0.35.0",
-        has="TLS by C and assembler, zstd in C, a web server with its pages compiled in, and Sass by a proc macro",
+        has="TLS by C and assembler, zstd in C, a web server with its pages and styles compiled in",
         runs=(Run(image="miniserve", words=("--version",), prints=r"miniserve 0\.35\.0"),),
     ),
 )
