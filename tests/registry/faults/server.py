@@ -232,23 +232,11 @@ def running(app: Any, listeners: list[socket.socket], **options: Any) -> Iterato
     """Serve `app` on `listeners`, and close them in the end. No waiting at either end: there are hundreds of these."""
     settings: uvicorn.Config = config(app, **options)
     settings.load()
-    made: list[asyncio.Transport] = []  # all of them, also those that uvicorn has let go of, with a fault half played
-    stopped = False
-
-    class Kept(Protocol):
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            made.append(transport)
-            if stopped:
-                transport.abort()
-
-    settings.http_protocol_class = Kept
+    settings.http_protocol_class = Protocol
     server = Server(settings)
     server.lifespan = settings.lifespan_class(settings)
 
     async def stop() -> None:
-        nonlocal stopped
-        stopped = True
         for listening in server.servers:
             listening.close()
         still = 0
@@ -258,9 +246,6 @@ def running(app: Any, listeners: list[socket.socket], **options: Any) -> Iterato
             for connection in list(server.server_state.connections):
                 connection.transport.abort()
             await asyncio.sleep(0.001)
-        for transport in made:
-            transport.abort()
-        await asyncio.sleep(0.001)  # an aborted transport is closed in the loop's next turn
 
     _wait(server.startup(sockets=listeners))
     try:
