@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from krust.cargo import compile, metadata, toolchain
 from krust.cargo.git import Git
@@ -101,19 +101,9 @@ class Workshop:
 
     def compile(self, plans: Sequence[Plan], finished: Callable[[Binary], None]) -> None:
         """Compile what `plans` are of, which cargo can do together; `finished` takes each executable once made."""
+        executables = [plan.executable for plan in plans]
         compile.build(
-            self.toolchain,
-            self.project,
-            [plan.executable for plan in plans],
-            plans[0].platforms,
-            profile=plans[0].settings.profile,
-            cargo_args=self._words(plans),
-            target_cpu=plans[0].settings.target_cpu,
-            allow_dynamic=self.allow_dynamic,
-            env=self.settings.env,
-            cache=self.settings.cache,
-            say=self.settings.console.say,
-            finished=finished,
+            self.toolchain, self.project, executables, plans[0].platforms, **self._told(plans), finished=finished
         )
 
     def differences(self, plans: Sequence[Plan]) -> list[Difference]:
@@ -122,18 +112,19 @@ class Workshop:
 
         binaries: list[Binary] = []
         self.compile(plans, binaries.append)
-        return differences(
-            self.toolchain,
-            self.project,
-            binaries,
-            profile=plans[0].settings.profile,
-            cargo_args=self._words(plans),
-            target_cpu=plans[0].settings.target_cpu,
-            allow_dynamic=self.allow_dynamic,
-            env=self.settings.env,
-            cache=self.settings.cache,
-            say=self.settings.console.say,
-        )
+        return differences(self.toolchain, self.project, binaries, **self._told(plans))
+
+    def _told(self, plans: Sequence[Plan]) -> dict[str, Any]:
+        """What cargo is told for `plans`, besides what to build: the same each time, or a comparison shows nothing."""
+        return {
+            "profile": plans[0].settings.profile,
+            "cargo_args": self._words(plans),
+            "target_cpu": plans[0].settings.target_cpu,
+            "allow_dynamic": self.allow_dynamic,
+            "env": self.settings.env,
+            "cache": self.settings.cache,
+            "say": self.settings.console.say,
+        }
 
     def _words(self, plans: Sequence[Plan]) -> list[str]:
         features = plans[0].settings.features
