@@ -24,8 +24,8 @@ Programs that nobody here wrote, fetched by cargo as their authors have publishe
 `make real` writes this page; [projects.py](projects.py) is the list. The two that are marked are built in each run of
 the tests, too. The size is that of the compressed layers that are not the base's.
 
-| project | what is in it | images | size | seconds |
-|---|---|---|---|---|
+| project | what is in it | images | size |
+|---|---|---|---|
 """
 
 
@@ -33,7 +33,7 @@ def _row(project: Project, built: Built) -> str:
     name = f"{project.name} {project.version}{' (in the tests)' if project.small else ''}"
     words = f"; `{' '.join(project.words)}`" if project.words else ""
     size = f"{built.size / 1e6:.1f} MB"
-    return f"| {name} | {project.has}{words} | {len(built.references)} | {size} | {built.seconds:.0f} |\n"
+    return f"| {name} | {project.has}{words} | {len(built.references)} | {size} |\n"
 
 
 def _section(each: Run, printed: str) -> str:

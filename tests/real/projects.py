@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,10 +142,9 @@ PROJECTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """What came of a project: the lines that krust printed, seconds, and bytes of all layers but the base's."""
+    """What came of a project: the lines that krust printed, and the bytes of all layers but the base's."""
 
     references: tuple[str, ...]
-    seconds: float
     size: int
 
 
@@ -167,7 +165,6 @@ def fetch(project: Project, folder: Path) -> Path:
 
 def build(krust: Path, project: Project, source: Path, layout: Path, *, env: Mapping[str, str] | None = None) -> Built:
     """Build `project` into the store `layout`. Raises CalledProcessError, with what krust and cargo said."""
-    began = time.perf_counter()
     argv: list[str | Path] = [
         krust,
         "build",
@@ -180,12 +177,11 @@ def build(krust: Path, project: Project, source: Path, layout: Path, *, env: Map
         "--locked",
     ]
     done = subprocess.run(argv, env={**os.environ, **(env or {})}, check=True, stdout=subprocess.PIPE)
-    seconds = time.perf_counter() - began
     said = json.loads(done.stdout)
     accounts = said if isinstance(said, list) else [said]
     layers = [layer for account in accounts for image in account["images"] for layer in image["layers"]]
     references = tuple(account["reference"] for account in accounts)
-    return Built(references=references, seconds=seconds, size=sum(layer["size"] for layer in layers))
+    return Built(references=references, size=sum(layer["size"] for layer in layers))
 
 
 def run(run: Run, layout: Path, source: Path, folder: Path, *, umoci: str, runc: str) -> str:
