@@ -69,7 +69,7 @@ class Door:
 
 DOORS = (
     Door(
-        ("httpx", "http.client", "urllib.request", "requests", "urllib3"),
+        ("httpcore", "httpx", "http.client", "urllib.request", "requests", "urllib3"),
         ("plumbing.registry",),
         "one way out to the network, which knows about credentials, redirects and retries",
     ),
@@ -313,7 +313,7 @@ def test_the_packages_keep_the_rules() -> None:
         ("krust/cargo/compile.py", "from krust.kube import find", "uses 'krust.kube.find'"),
         ("krust/image/write.py", "from krust.commands import TABLE", "uses 'krust.commands.TABLE'"),
         ("plumbing/helpers.py", "", "in no room"),
-        ("plumbing/sync.py", "import httpx", "one way out to the network"),
+        ("plumbing/sync.py", "import httpcore", "one way out to the network"),
         ("plumbing/store/gc.py", "from os import environ", "comes in as an argument"),
         ("plumbing/store/gc.py", "import os as o\no.environ['HOME']", ":2: uses 'os.environ'"),
         ("plumbing/store/gc.py", "import os\nos.getenv('HOME')", ":2: uses 'os.getenv'"),

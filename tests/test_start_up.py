@@ -13,7 +13,7 @@ import pytest
 
 from tests.tools import KRUST, ROOT, run
 
-_SLOW = {"asyncio", "httpx", "isal", "rich", "starlette", "uvicorn", "yaml", "ziglang", "zstandard"}
+_SLOW = {"asyncio", "httpcore", "isal", "rich", "starlette", "uvicorn", "yaml", "ziglang", "zstandard"}
 
 _RUN = """
 import atexit, os, sys

@@ -116,7 +116,7 @@ class Client:
         """Find out the scheme, and what the registry wants to see. distribution-spec 1.1, "Determining Support"."""
         with self._opening:
             if self._auth is None:
-                from plumbing.registry.transport import Transport  # httpx is felt, so only who asks a registry pays
+                from plumbing.registry.transport import Transport  # httpcore is felt, so only who asks a registry pays
 
                 self._transport = self._transport or Transport(self.settings)
                 self._auth = self._ping()

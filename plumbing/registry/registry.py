@@ -24,7 +24,7 @@ def nobody(host: str, repository: str) -> None:
 class Registry:
     """The registry at `host`, as references name it. `with` it: it holds connections. Safe to use from several threads.
 
-    Nothing is sent, and httpx is not imported, before the first question to one of its repositories.
+    Nothing is sent, and httpcore is not imported, before the first question to one of its repositories.
 
     log, warn   see settings.py; both may be called from any thread
     """

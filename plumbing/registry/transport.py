@@ -1,6 +1,6 @@
-"""Transport: requests out, answers in, over sockets. Only this module uses httpx; import it when a request is made.
+"""Transport: requests out, answers in, over sockets. Import it when a request is made: httpcore is felt.
 
-httpx carries bytes and nothing else: no redirects, no authentication, no cookies, no netrc, no environment, no
+httpcore carries bytes and nothing else: no redirects, no authentication, no cookies, no netrc, no environment, no
 decoding. All that is decided above, where it can be seen.
 """
 
@@ -13,25 +13,27 @@ import ssl
 import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import cast
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
+
+import httpcore
 
 from plumbing.errors import Malformed, RegistryError
-from plumbing.registry.httpx_alone import httpx
 from plumbing.registry.message import Answer, Body, Headers, Lost, Request
 from plumbing.registry.origin import Origin, is_loopback, split
 from plumbing.registry.settings import Settings
+from plumbing.registry.wire import Wires
 
 _SAFE = "".join(map(chr, range(0x21, 0x7F)))  # a URL's own bytes: none of them is ours to change
 _KEPT = 16  # idle connections, a few more than blobs are moved at once
 
 
 class Transport:
-    """Carries requests to any host. Safe to use from several threads; `close` ends all connections."""
+    """Carries requests to any host. Safe to use from several threads."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._pools: dict[tuple[str, str | None], httpx.HTTPTransport] = {}
+        self._wires = Wires()
+        self._pools: dict[tuple[str, str | None], httpcore.ConnectionPool] = {}
         self._lock = threading.Lock()
 
     def send(self, request: Request) -> Answer:
@@ -40,17 +42,18 @@ class Transport:
         body = _Stream(request.body)
         with body, _failing(origin.authority):
             response = self._pool(origin).handle_request(self._outgoing(request, origin, body))
-        headers = Headers((_text(name), _text(value)) for name, value in response.headers.raw)
-        chunks = _chunks(cast(httpx.SyncByteStream, response.stream), origin.authority)
-        return Answer(response.status_code, headers, request.url, chunks, response.close)
+        headers = Headers((_text(name), _text(value)) for name, value in response.headers)
+        return Answer(response.status, headers, request.url, _chunks(response, origin.authority), response.close)
 
     def close(self) -> None:
+        """End all connections. Who waits for an answer, in whatever thread, is told that it was lost."""
+        self._wires.cut()
         with self._lock:
             for pool in self._pools.values():
                 pool.close()
             self._pools.clear()
 
-    def _outgoing(self, request: Request, origin: Origin, body: httpx.SyncByteStream) -> httpx.Request:
+    def _outgoing(self, request: Request, origin: Origin, body: _Stream) -> httpcore.Request:
         headers = {
             "Host": origin.authority,
             "User-Agent": self._settings.user_agent,
@@ -59,44 +62,48 @@ class Transport:
         }
         if request.body is not None:
             headers["Content-Length"] = str(request.body.length)
-        silence = request.silence or self._settings.silence
-        address = self._address(origin)
-        outgoing = httpx.Request(
+        host, port = self._address(origin)
+        return httpcore.Request(
             request.method,
-            address,
+            httpcore.URL(scheme=origin.scheme, host=host, port=port, target=_target(request.url)),
             headers=[(name.encode("ascii"), value.encode("utf-8")) for name, value in headers.items()],
-            stream=body,
+            content=body,
             extensions={
                 # only here: a proxy is connected to with the same extensions
-                **({} if address.host == origin.host else {"sni_hostname": origin.host}),
+                **({} if host == origin.host else {"sni_hostname": origin.host}),
                 "timeout": {
                     "connect": self._settings.connect,
-                    "read": silence,
+                    "read": request.silence or self._settings.silence,
                     "write": self._settings.silence,
                     "pool": None,
                 },
             },
         )
-        outgoing.url = _Exact(address, request.url)
-        return outgoing
 
-    def _address(self, origin: Origin) -> httpx.URL:
-        """Where to connect to; what is asked for there is `_Exact`'s."""
+    def _address(self, origin: Origin) -> tuple[str, int]:
+        """Where to connect to: host, without brackets, and port."""
         resolve = self._settings.resolve
-        found = resolve.get(f"{origin.host}:{origin.port}") or resolve.get(origin.host) or origin.host
-        parts = split(f"//{found}" if found != origin.host else "")
-        return httpx.URL(scheme=origin.scheme, host=parts.hostname or found, port=parts.port or origin.port, path="/")
+        found = resolve.get(f"{origin.host}:{origin.port}") or resolve.get(origin.host)
+        if found:
+            parts = split(f"//{found}")
+            return parts.hostname or found, parts.port or origin.port
+        try:
+            return _ascii(origin.host), origin.port
+        except UnicodeError:
+            raise Lost(origin.authority, "no such host", final=True) from None
 
-    def _pool(self, origin: Origin) -> httpx.HTTPTransport:
+    def _pool(self, origin: Origin) -> httpcore.ConnectionPool:
         trust = self._trust(origin)
         proxy = proxy_for(origin, self._settings)
         with self._lock:
             if (trust, proxy) not in self._pools:
-                self._pools[trust, proxy] = httpx.HTTPTransport(
-                    verify=_context(trust, self._settings) if trust != "none" else False,
-                    trust_env=False,
-                    limits=httpx.Limits(max_keepalive_connections=_KEPT, keepalive_expiry=30.0),
-                    proxy=_proxy(proxy) if proxy else None,
+                self._pools[trust, proxy] = httpcore.ConnectionPool(
+                    ssl_context=_context(trust, self._settings) if trust != "none" else None,
+                    max_connections=None,
+                    max_keepalive_connections=_KEPT,
+                    keepalive_expiry=30.0,
+                    network_backend=self._wires,
+                    proxy=_proxy(proxy, self._settings) if proxy else None,
                 )
             return self._pools[trust, proxy]
 
@@ -108,21 +115,14 @@ class Transport:
         return "any" if named & self._settings.insecure else "checked"
 
 
-class _Exact(httpx.URL):
-    """An address at which `url` is asked for, byte for byte; httpx would quote and tidy what it is given."""
-
-    def __init__(self, address: httpx.URL, url: str) -> None:
-        super().__init__(address)
-        parts = split(url)
-        self._target = quote(f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}", safe=_SAFE).encode()
-
-    @property
-    def raw_path(self) -> bytes:
-        return self._target
+def _target(url: str) -> bytes:
+    """What is asked for at the address: the path and query of `url`, byte for byte."""
+    parts = split(url)
+    return quote(f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}", safe=_SAFE).encode()
 
 
-class _Stream(httpx.SyncByteStream):
-    """A body as httpx takes it. `with` it: where an answer comes early, nobody else ends what was begun to be read."""
+class _Stream:
+    """A body as httpcore takes it. `with` it: where an answer comes early, nobody else ends what it was reading."""
 
     def __init__(self, body: Body | None) -> None:
         self._parts = _parts(body)
@@ -168,11 +168,23 @@ def _matches(pattern: str, origin: Origin) -> bool:
     return origin.host == domain or origin.host.endswith(f".{domain}")
 
 
-def _proxy(url: str) -> httpx.Proxy:
+def _proxy(url: str, settings: Settings) -> httpcore.Proxy:
     try:
-        return httpx.Proxy(url if "://" in url else f"http://{url}")
-    except (ValueError, httpx.InvalidURL):
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError
+        return httpcore.Proxy(
+            httpcore.URL(scheme=parts.scheme, host=_ascii(parts.hostname), port=parts.port, target="/"),
+            auth=(unquote(parts.username), unquote(parts.password or "")) if parts.username else None,
+            ssl_context=_context("checked", settings) if parts.scheme == "https" else None,
+        )
+    except ValueError:
         raise Malformed("proxy URL", url.rpartition("@")[2], expected="http://host:port") from None
+
+
+def _ascii(host: str) -> str:
+    """As it is asked for in the DNS. Raises UnicodeError for what can be no host's name."""
+    return host.encode("idna").decode("ascii")
 
 
 def _context(trust: str, settings: Settings) -> ssl.SSLContext:
@@ -183,7 +195,7 @@ def _context(trust: str, settings: Settings) -> ssl.SSLContext:
         return context
     paths = ssl.get_default_verify_paths()
     if settings.trust is None and not paths.cafile and not paths.capath:
-        context = httpx.create_ssl_context(trust_env=False)  # a Python without a system's authorities has certifi's
+        context = httpcore.default_ssl_context()  # a Python without a system's authorities has certifi's
     else:
         context = ssl.create_default_context(cafile=_readable(settings.trust))
     if settings.ca is not None:
@@ -206,19 +218,24 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
-def _chunks(stream: httpx.SyncByteStream, host: str) -> Iterator[bytes]:
+def _chunks(response: httpcore.Response, host: str) -> Iterator[bytes]:
     with _failing(host):
-        yield from stream
+        yield from response.iter_stream()
 
 
 @contextlib.contextmanager
 def _failing(host: str) -> Iterator[None]:
-    """Turn what httpx raises into Lost, with words that a person understands."""
+    """Turn what httpcore raises into Lost, with words that a person understands."""
     try:
         yield
-    except httpx.LocalProtocolError as error:
+    except httpcore.LocalProtocolError as error:
         raise RegistryError(f"cannot send to '{host}': {error}", host=host) from error
-    except httpx.TransportError as error:
+    except (
+        httpcore.NetworkError,
+        httpcore.ProtocolError,
+        httpcore.ProxyError,
+        httpcore.TimeoutException,
+    ) as error:
         raise _lost(host, error) from error
 
 
@@ -232,7 +249,7 @@ def _distrust(error: ssl.SSLCertVerificationError) -> str:
     return f"its certificate is not trusted ({said}); name its authority with '--ca FILE'"
 
 
-def _lost(host: str, error: httpx.TransportError) -> Lost:
+def _lost(host: str, error: Exception) -> Lost:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -245,10 +262,10 @@ def _lost(host: str, error: httpx.TransportError) -> Lost:
             return Lost(host, cause.strerror.lower())
         cause = cause.__cause__ or cause.__context__
     match error:
-        case httpx.ConnectTimeout():
+        case httpcore.ConnectTimeout():
             return Lost(host, "it takes no connection")
-        case httpx.TimeoutException():
+        case httpcore.TimeoutException():
             return Lost(host, "it fell silent")
-        case httpx.ProxyError():
+        case httpcore.ProxyError():
             return Lost(host, f"the proxy said {error}")
     return Lost(host, str(error).strip().rstrip(".").lower() or "the connection broke")

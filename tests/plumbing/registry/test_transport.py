@@ -1,4 +1,4 @@
-"""The way over sockets: proxies, names, certificates, and what httpx would do by itself and must not."""
+"""The way over sockets: proxies, names, certificates, and what a library would do by itself and must not."""
 
 from __future__ import annotations
 
@@ -186,16 +186,16 @@ def test_authorities_may_take_the_place_of_the_systems(tmp_path: Path) -> None:
             person(r, ca=None, trust=None).push(r.host, app)
 
 
-def test_httpx_comes_without_rich_and_only_with_the_first_request() -> None:
+def test_what_sends_is_imported_with_the_first_request() -> None:
     program = """
 import sys
 from plumbing.registry import Registry
 with Registry("127.0.0.1:9") as registry:
     registry.repository("app")
-    assert "httpx" not in sys.modules, "before a request"
+    assert "httpcore" not in sys.modules, "before a request"
     import plumbing.registry.transport
-    assert "httpx" in sys.modules
-    assert not {"rich", "pygments", "click", "httpx._main"} & sys.modules.keys(), "its command line"
+    assert "httpcore" in sys.modules
+    assert not {"rich", "pygments", "click", "httpx"} & sys.modules.keys(), "what is felt, and not needed"
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
