@@ -85,7 +85,7 @@ def next_page(answer: Answer, doing: str) -> str | None:
     """
     origin = Origin.of(answer.url)
     for value in answer.headers.all("link"):
-        for link in re.finditer(r"<([^>]*)>((?:\s*;\s*[^;,]+)*)", value):
+        for link in re.finditer(r"<([^<>]*)>((?:\s*;\s*[^;,]+)*)", value):
             if re.search(r";\s*rel\s*=\s*\"?next\b", link[2], re.IGNORECASE):
                 url = target(answer, link[1], origin, doing)
                 if Origin.of(url) != origin:
@@ -117,14 +117,14 @@ def shown_headers(fields: Mapping[str, str] | list[tuple[str, str]], base: str) 
         if name.lower() in _SECRET:
             value = "***"
         elif name.lower() in _URLS:
-            value = re.sub(r"[^<>\s;]+\?[^<>\s;]*", lambda found: _shown_relative(base, found[0]), value)
+            value = re.sub(r"[^<>\s;]+", lambda word: _shown_relative(base, word[0]), value)
         lines.append(f"{clean(name)}: {clean(value)}")
     return lines
 
 
 def _shown_relative(base: str, location: str) -> str:
     try:
-        return shown_url(urljoin(base, location))
+        return shown_url(urljoin(base, location)) if "?" in location or "@" in location else location
     except (Malformed, ValueError):
         return "***"
 

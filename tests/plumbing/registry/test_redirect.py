@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -164,11 +167,25 @@ def test_headers_in_logs_have_no_secrets() -> None:
         ("Location", "/v2/x?_state=SECRET"),
         ("Link", '</v2/x?last=a&token=SECRET>; rel="next"'),
         ("Content-Type", "text/plain"),
+        ("Location", "https://me:SECRET@files.test/x"),
     ]
     lines = shown_headers(fields, BASE)
     assert "SECRET" not in "\n".join(lines)
     assert lines[2] == "Location: https://registry.test/v2/x?_state=***"
+    assert lines[3] == 'Link: <https://registry.test/v2/x?last=a&token=***>; rel="next"'
     assert lines[4] == "Content-Type: text/plain"
+    assert lines[5] == "Location: https://files.test/x"
+
+
+@pytest.mark.parametrize("text", ["a", "<", "<a", "<a>;", "<a>; rel", "?", "//", "@/", "\x1b]", "\x1b["])
+def test_a_long_header_costs_no_more_than_its_length(text: str) -> None:
+    value = text * (100_000 // len(text))  # as long as httpx lets one be
+    begun = time.process_time()
+    shown_headers({"Location": value, "Link": value}, BASE)
+    assert next_page(answer(200, link=value), "list") is None
+    with contextlib.suppress(RegistryError):
+        target(answer(), value, REGISTRY, "push")
+    assert time.process_time() - begun < 2  # two minutes where each start of a match is tried to the end
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost", "a.localhost", "LOCALHOST."])
