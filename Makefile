@@ -1,10 +1,13 @@
 # make demo   set up all that is needed, build an image of examples/hello-krust, run what came out
 # make test   the whole suite
 # make check  what to run before each commit: lint, types, quick tests
+# make bench  measure beside ko, crane, skopeo, docker and umoci, and write bench/RESULTS.md; half an hour, nothing beside it
+# make faults every fault that tests play, all rounds; the tests play a sample
+# make fuzz   every parser, ten minutes each
 # make docs   write the generated pages of docs/ again
 # make real   build programs of the registry of crates, run them, and write tests/real/README.md; an hour or so
 # make clean  delete all that these made
-.PHONY: demo test check docs real clean
+.PHONY: demo test check bench faults fuzz docs real clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -31,6 +34,16 @@ check: $(READY)
 docs: $(READY)
 	python scripts/make_command_pages.py
 	python scripts/make_configuration_page.py
+
+bench: $(READY)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@rust=$$(scripts/rust-toolchain) && eval "$$rust" && python -m bench
+
+faults: $(READY)
+	@rust=$$(scripts/rust-toolchain) && eval "$$rust" && $(TOGETHER) tests/faults --whole
+
+fuzz: $(READY)
+	python -m tests.fuzz 600
 
 real: $(READY)
 	@rust=$$(scripts/rust-toolchain) && eval "$$rust" && nice python -m tests.real
