@@ -41,7 +41,7 @@ class Malformed(PlumbingError):
     def __init__(self, what: str, text: object, *, expected: str | None = None, where: str | None = None) -> None:
         message = f"malformed {what} '{shown(text)}'"
         if where:
-            message += f" in '{where}'"
+            message += f" in '{_printable(where)}'"  # whole, for it may be a file
         if expected:
             message += f": expected {expected}"
         super().__init__(message)
@@ -121,5 +121,13 @@ class Unreachable(RegistryError):
 
 def shown(text: object) -> str:
     """Text from outside, fit for one line of a message: control characters escaped, cut where it is long."""
-    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+    line = _printable(str(text)[: _SHOWN + 1])
     return line if len(line) <= _SHOWN else line[:_SHOWN] + "…"
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()

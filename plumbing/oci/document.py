@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
-from plumbing.errors import Malformed
+from plumbing.errors import Malformed, shown
 from plumbing.oci import digest
 from plumbing.oci.digest import Digest
 
@@ -156,7 +156,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) != len(pairs):
         seen: set[str] = set()
         double = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"the key {double!r} twice")
+        raise ValueError(f"the key '{shown(double)}' twice")
     return value
 
 

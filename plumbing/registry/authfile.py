@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, Self
 
-from plumbing.errors import Malformed
+from plumbing.errors import Malformed, shown
 from plumbing.registry.credential import Credential
 
 _HUB = ("https://index.docker.io/v1/", "docker.io", "index.docker.io", "registry-1.docker.io")
@@ -52,7 +52,8 @@ class AuthFile:
         """DOCKER_AUTH_CONFIG: nothing but `{"auths": {host: {"auth": …}}}`, as docker has it. Raises Malformed."""
         file = cls._of(load(text.encode(errors="replace"), source, known=_STRICT[0]), source, docker_keys)
         for key in file.auths:
-            _known(_object(file.auths, key, source, f"auths.{key}"), _STRICT[1], source, f"auths.{key}.")
+            where = f"auths.{shown(key)}"
+            _known(_object(file.auths, key, source, where), _STRICT[1], source, f"{where}.")
         return file
 
     @classmethod
@@ -71,7 +72,7 @@ class AuthFile:
         An empty name for the host means, as it does for docker, that its entry is in the file.
         """
         own = next((key for key in docker_keys(self.helpers, host, "") if self.helpers[key] is not None), None)
-        name = None if own is None else _text(self.helpers, own, self.source, f"credHelpers.{own}")
+        name = None if own is None else _text(self.helpers, own, self.source, f"credHelpers.{shown(own)}")
         if own is not None and not name:
             return ()
         return tuple(dict.fromkeys(name for name in (name, self.store) if name))
@@ -79,7 +80,7 @@ class AuthFile:
     def find(self, host: str, repository: str) -> Credential | None:
         """What the best entry for `repository` on `host` holds; empty ones count as absent. Raises Malformed."""
         for key in self.keys(self.auths, host, repository):
-            where = f"auths.{key}"
+            where = f"auths.{shown(key)}"
             credential = from_json(_object(self.auths, key, self.source, where), self.source, where)
             if credential:
                 return credential
@@ -205,7 +206,9 @@ def _text(value: Mapping[str, Any], key: str, source: str, where: str) -> str | 
 def _known(value: Mapping[str, Any], known: tuple[str, ...], source: str, where: str = "") -> None:
     for key in value:
         if key not in known:
-            _wrong(source, f"no key but '{known[0]}' here; put the rest into docker's config.json", f"{where}{key}")
+            _wrong(
+                source, f"no key but '{known[0]}' here; put the rest into docker's config.json", f"{where}{shown(key)}"
+            )
 
 
 def _constant(name: str) -> NoReturn:

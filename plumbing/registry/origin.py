@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import SplitResult, urlsplit
@@ -10,11 +11,12 @@ from urllib.parse import SplitResult, urlsplit
 from plumbing.errors import Malformed
 
 _PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"[a-z0-9._:%-]+")  # a name in the DNS, or an address, with its zone if it has one
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """`host` in lower case, without the brackets of an IPv6 address."""
+    """`host` in lower case, as the DNS has it (RFC 5890, A-labels), without the brackets of an IPv6 address."""
 
     scheme: str
     host: str
@@ -25,12 +27,14 @@ class Origin:
         """Of an absolute URL. Raises Malformed for one that is not http(s), has no host, or has a userinfo."""
         try:
             parts = urlsplit(url)
-            port = parts.port or _PORTS.get(parts.scheme)
-        except ValueError:
+            port = parts.port or _PORTS[parts.scheme]
+            # as the DNS has it, or an address in other digits than ASCII's would look like a name, and be connected to
+            host = (parts.hostname or "").rstrip(".").encode("idna").decode("ascii")
+        except (ValueError, KeyError):
             raise _malformed(url) from None
-        if port is None or not parts.hostname or "@" in parts.netloc:
+        if parts.scheme not in _PORTS or not _HOST.fullmatch(host) or "@" in parts.netloc:
             raise _malformed(url)
-        return cls(parts.scheme, parts.hostname.rstrip("."), port)
+        return cls(parts.scheme, host, port)
 
     @property
     def is_local(self) -> bool:
@@ -88,7 +92,7 @@ def _odd_address(host: str) -> ipaddress.IPv4Address | None:
         return None
     try:
         return ipaddress.IPv4Address(socket.inet_aton(host))
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a zero byte, or what is no text
         return None
 
 

@@ -97,7 +97,7 @@ def next_page(answer: Answer, doing: str) -> str | None:
 def shown_url(url: str) -> str:
     """`url` for messages and logs: the values of all query fields that could be secrets blotted out."""
     parts = split(url)
-    netloc = parts.netloc.rpartition("@")[2]
+    netloc = clean(parts.netloc.rpartition("@")[2])
     fields = (
         f"{clean(name)}={clean(value) if name in _OPEN else '***'}"
         for name, value in parse_qsl(parts.query, keep_blank_values=True)

@@ -132,3 +132,11 @@ def test_null_counts_as_absent() -> None:
     assert (fields.optional_text("field"), fields.texts("field"), fields.text_map("field")) == (None, (), {})
     assert list(fields.objects("field")) == []
     assert fields.rest(()) == {}
+
+
+def test_a_double_key_is_shown_in_part() -> None:
+    key = "a\x1b" * 1000
+    with pytest.raises(Malformed) as caught:
+        document.load(json.dumps({key: 1})[:-1].encode() + b"," + json.dumps({key: 1})[1:].encode(), "document")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from plumbing.errors import Malformed
 from plumbing.registry.authfile import AuthFile, from_json, to_json
 from plumbing.registry.credential import Credential
+from tests.secrets import secret
 
-SECRET = "hunter2-planted"
+SECRET = secret("a file of credentials")
 
 
 def auth(username: str, password: str = SECRET) -> str:
@@ -216,6 +217,15 @@ def test_the_variable_is_read_strictly(value: object, said: str) -> None:
         AuthFile.variable(json.dumps(value), "DOCKER_AUTH_CONFIG")
     assert said in str(caught.value)
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["\x1b[31m", "\uf698", "a" * 5000])
+def test_a_key_is_shown_on_one_line_of_a_sensible_length(key: str) -> None:
+    for raw in (json.dumps({key: {}}), json.dumps({"auths": {key: 1}}), json.dumps({"auths": {key: {key: 1}}})):
+        with pytest.raises(Malformed) as caught:
+            AuthFile.variable(raw, "DOCKER_AUTH_CONFIG")
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 500
 
 
 def test_a_credential_never_shows_its_secret() -> None:

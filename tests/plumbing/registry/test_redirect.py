@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plumbing.errors import RegistryError
+from plumbing.errors import Malformed, RegistryError
 from plumbing.registry.message import Answer, Headers, Raw, Request
 from plumbing.registry.origin import Origin, is_local, is_loopback
 from plumbing.registry.redirect import follow, next_page, shown_headers, shown_url, target
@@ -68,6 +68,12 @@ def test_a_location_is_resolved_and_its_bytes_kept(location: str, expected: str)
         "https://localhost/x",
         "https://x.localhost/x",
         "https://localhost./x",
+        "https://１２７.0.0.1/x",
+        "https://127。0。0。1/x",
+        "https://ｌocalhost/x",
+        "https://a..b/x",
+        "https://\xa0/x",
+        "http://\xa0",
     ],
 )
 def test_a_location_that_leads_astray_is_refused(location: str) -> None:
@@ -75,6 +81,21 @@ def test_a_location_that_leads_astray_is_refused(location: str) -> None:
         target(answer(), location, REGISTRY, "push")
     assert str(caught.value).isprintable()
     assert "password" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["//registry.test:443/", "ftp://registry.test:443/", "https://./", "https://:443/"])
+def test_what_has_no_scheme_of_ours_or_no_host_has_no_origin(url: str) -> None:
+    with pytest.raises(Malformed):
+        Origin.of(url)
+
+
+@pytest.mark.parametrize("host", ["5\0", "0\udcee", "1" * 300])
+def test_what_can_be_no_host_is_none_of_this_machine(host: str) -> None:
+    assert not is_local(host)
+
+
+def test_a_name_of_other_letters_is_the_one_that_the_dns_is_asked_for() -> None:
+    assert Origin.of("https://Bücher.test/").host == "xn--bcher-kva.test"
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:5000/v2/", "http://192.168.1.2/v2/", "http://localhost:5000/"])
