@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from krust.cargo import elf, remap, rustflags, std, zig
+from krust.cargo import elf, linked, remap, rustflags, std, zig
 from krust.cargo.calls import Selected, grouped, set_aside
 from krust.cargo.messages import FORMAT, Artifact, is_message
 from krust.cargo.metadata import BinaryTarget, Kind, Package, Project
@@ -187,15 +188,25 @@ def _run(
         (each.package.id, each.kind, each.name): each for each in selected.binaries
     }
 
+    messages: list[str] = []  # read again only where a program turns out to be dynamic
+
     def line(text: str) -> None:
         if not is_message(text):
             say(text.rstrip("\n"))
-        elif (artifact := Artifact.parse(text)) and (path := artifact.executable):
+            return
+        messages.append(text)
+        if (artifact := Artifact.parse(text)) and (path := artifact.executable):
             for kind in artifact.kinds:
                 if binary := wanted.get((artifact.package_id, kind, artifact.name)):
                     target = _target(path, call.targets)
                     independent = target in call.independent
-                    elf.check(path, target, allow_dynamic=request.allow_dynamic, position_independent=independent)
+                    elf.check(
+                        path,
+                        target,
+                        allow_dynamic=request.allow_dynamic,
+                        position_independent=independent,
+                        tell=partial(linked.told, messages, target),
+                    )
                     told(binary, target, path if selected.alone else set_aside(path, binary))
 
     names = ", ".join(each.name for each in selected.binaries)

@@ -7,7 +7,7 @@ outside the file is Malformed. Source: the generic ABI, chapters "Object Files" 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -80,11 +80,19 @@ class _Segment:
     size: int
 
 
-def check(path: Path, target: Target, *, allow_dynamic: bool = False, position_independent: bool = False) -> Executable:
+def check(
+    path: Path,
+    target: Target,
+    *,
+    allow_dynamic: bool = False,
+    position_independent: bool = False,
+    tell: Callable[[Sequence[str]], str | None] = lambda _: None,
+) -> Executable:
     """What the file at `path` is: an executable for `target`, or else BinaryError, which says what to do.
 
     allow_dynamic         it may need a loader and libraries
     position_independent  it has to be
+    tell                  words on where libraries come from, by their names in the file; None if that is not known
     """
     try:
         with path.open("rb") as file:
@@ -101,7 +109,9 @@ def check(path: Path, target: Target, *, allow_dynamic: bool = False, position_i
         fault = f"its flags are {found.flags:#x}, and '{target.platform}' is {target.abi.name}"
         raise BinaryError(f"cannot use '{path}': {fault}; build it with --target {target}, and no other float ABI")
     if not (found.static or allow_dynamic):
-        raise BinaryError(f"cannot use '{path}': it is dynamically linked, {_loading(found)}; {_STATIC}")
+        known = tell(found.needed)
+        words = f"{_loading(found)}; {known}" if known else _loading(found)
+        raise BinaryError(f"cannot use '{path}': it is dynamically linked, {words}; {_STATIC}")
     if position_independent and not found.position_independent:
         fault = "its addresses are fixed, and it was to be position-independent"
         raise BinaryError(f"cannot use '{path}': {fault}; {_PIE}")
@@ -110,7 +120,7 @@ def check(path: Path, target: Target, *, allow_dynamic: bool = False, position_i
 
 _STATIC = (
     "remove -C target-feature=-crt-static and dynamic libraries from rustflags and build scripts, "
-    "or allow it with '--allow-dynamic' and a base that has them"
+    "or allow it with '--allow-dynamic' and a base that has its loader and its libraries"
 )
 _PIE = "remove -no-pie from rustflags and build scripts, or set -C relocation-model=static to have it so"
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -188,6 +189,43 @@ def test_a_binary_that_the_linker_made_dynamic_is_refused_if_it_is_not_allowed(
     with pytest.raises(BinaryError, match=r"linked, by the interpreter '/.*' with libc\..*; .* '--allow-dynamic'"):
         build(hello, env=env)
     assert not elf.check(build(hello, env=env, allow_dynamic=True).path, host, allow_dynamic=True).static
+
+
+_SHARED = """
+    use std::{env::var, process::Command};
+    fn main() {
+        let (out, target) = (var("OUT_DIR").unwrap(), var("TARGET").unwrap());
+        let (c, so) = (format!("{out}/foo.c"), format!("{out}/libfoo.so"));
+        std::fs::write(&c, "int foo(void) { return 7; }").unwrap();
+        let cc = var(format!("CC_{}", target.replace('-', "_"))).unwrap();
+        let words = ["-shared", "-Wl,-soname,libfoo.so.1", "-o", &so, &c];
+        assert!(Command::new(cc).args(words).status().unwrap().success());
+        println!("cargo:rustc-link-search=native={out}");
+        println!("cargo:rustc-link-lib=dylib=foo");
+    }
+"""
+
+
+def test_the_package_that_has_a_shared_library_linked_is_named(write: Write, build: Build, host: Target) -> None:
+    needs = '[dependencies]\n{0} = {{ path = "../{0}" }}\n'
+    files = {
+        "foo-sys/build.rs": _SHARED,
+        "foo-sys/src/lib.rs": 'extern "C" { fn foo() -> i32; } pub fn seven() -> i32 { unsafe { foo() } }',
+        "between/Cargo.toml": _MANIFEST.replace('"p"', '"between"') + needs.format("foo-sys"),
+        "between/src/lib.rs": "pub use foo_sys::seven;",
+        "foo-sys/Cargo.toml": _MANIFEST.replace('"p"', '"foo-sys"'),
+        "app/Cargo.toml": _MANIFEST + needs.format("between") + "[workspace]\n",
+        "app/src/main.rs": 'fn main() { println!("{}", between::seven()) }',
+    }
+    root = write(files) / "app"
+    for _ in range(2):  # cargo tells of it again where it has nothing to do
+        with pytest.raises(
+            BinaryError, match=r" libfoo\.so\.1, .*; foo-sys@0\.1\.0 has libfoo\.so\.1 linked, "
+        ) as error:
+            build(root)
+    tree = re.search(r"'cargo (tree [^']*)'", str(error.value))
+    assert tree
+    assert b"between v0.1.0" in run("cargo", *tree[1].split(), cwd=root).stdout
 
 
 def test_fixed_addresses_are_refused_unless_the_user_wants_them(
