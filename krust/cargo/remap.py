@@ -13,21 +13,24 @@ from krust.cargo.targets import Target
 from krust.cargo.toolchain import Toolchain
 
 Places = tuple[tuple[Path, str], ...]
-"""Each with the name that it gets. The last that matches counts, so what may lie inside another comes later."""
+"""Each with the name that it gets. The last that matches counts, so what lies inside another comes later."""
 
 
 def places(toolchain: Toolchain, root: Path, env: Mapping[str, str], *, target_directory: Path | None = None) -> Places:
     """What is to be remapped where the workspace or package at `root` is built.
 
-    The standard library's source gets the name that it has where the library comes prebuilt: with rust-src installed
-    rustc would put in where that lies.
+    A directory above `root` is called by its way from there, so that a dependency by path outside of the workspace has
+    one name wherever both of them lie. The standard library's source gets the name that it has where the library comes
+    prebuilt: with rust-src installed rustc would put in where that lies.
     """
-    found = {root: "/src", cargo_home(env): "/cargo"}
+    above = [*root.parents][:-1]  # but for the root of the file system, where what is not of the project lies
+    found = {folder: "/src" + "/.." * steps for steps, folder in enumerate(above, 1)}
+    found |= {root: "/src", cargo_home(env): "/cargo"}
     if target_directory and target_directory != root / "target":  # where build scripts write source, too
         found[target_directory] = "/src/target"
     for source in (toolchain.source, toolchain.source.resolve()):  # Debian's is a link
         found[source] = f"/rustc/{toolchain.commit or toolchain.release}"
-    return tuple(found.items())
+    return tuple(sorted(found.items(), key=lambda place: len(place[0].parts)))
 
 
 def rust_flags(places: Places) -> tuple[str, ...]:

@@ -84,8 +84,12 @@ def find(directory: Path, *, env: Mapping[str, str], cache: Path | None = None) 
 
 def _ask(rustc: Path, directory: Path, env: Mapping[str, str]) -> Answers:
     questions = [(rustc, "-vV"), (rustc, "--print=sysroot")]
+    # Two of rustup's would both write its settings where there are none yet, and one read what is half written.
+    rounds = [[each] for each in questions] if answers.is_rustups(rustc) else [questions]
     try:
-        version, sysroot = outputs(*questions, cwd=directory, env=env, failure=_failure(rustc))
+        version, sysroot = (
+            said for each in rounds for said in outputs(*each, cwd=directory, env=env, failure=_failure(rustc))
+        )
     except CargoError as error:
         raise ToolchainError(str(error)) from error
     return Answers(version=version, sysroot=sysroot.strip())

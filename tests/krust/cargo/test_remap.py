@@ -17,9 +17,22 @@ _OURS = "-ffile-prefix-map=/home/me/project=/src"
 
 def test_the_places_are_the_project_cargos_and_the_compilers(tools: Toolchain) -> None:
     found = remap.places(tools, _ROOT, {"CARGO_HOME": "/home/me/.cargo"})
-    assert found[:2] == ((_ROOT, "/src"), (Path("/home/me/.cargo"), "/cargo"))
-    assert remap.rust_flags(found)[0] == "--remap-path-prefix=/home/me/project=/src"
+    assert found[:4] == (
+        (Path("/home"), "/src/../.."),
+        (Path("/home/me"), "/src/.."),
+        (_ROOT, "/src"),
+        (Path("/home/me/.cargo"), "/cargo"),
+    )
+    assert remap.rust_flags(found)[2] == "--remap-path-prefix=/home/me/project=/src"
     assert (tools.source, f"/rustc/{tools.commit or tools.release}") in found
+
+
+@pytest.mark.parametrize(
+    ("home", "first", "second"), [("/home", "/cargo", "/src"), ("/home/me/project/.cargo", "/src", "/cargo")]
+)
+def test_of_two_places_the_inner_one_counts(home: str, first: str, second: str, tools: Toolchain) -> None:
+    found = [name for _, name in remap.places(tools, _ROOT, {"CARGO_HOME": home}) if name in ("/src", "/cargo")]
+    assert found == [first, second]
 
 
 def test_a_compiler_that_knows_no_commit_has_its_release(tools: Toolchain) -> None:
