@@ -42,8 +42,8 @@ class Order:
         """Raises UsageError for options that contradict each other, SettingError for a place that cannot be written."""
         if flags["image"] and (flags["repo"] or flags["name"]):
             raise click.UsageError("--image takes the place of --repo and --name: give it alone")
-        if self.no_tag and flags["tags"]:
-            raise click.UsageError("expected either --tag or --no-tag")
+        if self.no_tag and (flags["tags"] or ":" in str(flags["image"]).rpartition("/")[2]):
+            raise click.UsageError("--no-tag goes with no tag: not --tag, nor one in --image")
         for path in (self.output, self.trace, self.image_refs):
             if path is not None and not path.parent.is_dir():
                 raise SettingError(f"cannot write '{path}': no such folder '{path.parent}'; make it first")

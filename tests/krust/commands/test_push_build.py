@@ -89,7 +89,8 @@ def test_the_tag_moves_with_the_source_and_a_repetition_asks_little(krust: Krust
         (["--repo", "UPPER/x"], 1, "UPPER/x"),
         (["--image", "host.example/UPPER"], 1, "UPPER"),
         (["--image", "a.example/x", "--repo", "b.example"], 2, "--image takes the place"),
-        (["--no-tag", "-t", "v1", "--repo", "a.example"], 2, "--tag or --no-tag"),
+        (["--no-tag", "-t", "v1", "--repo", "a.example"], 2, "--no-tag goes with no tag"),
+        (["--no-tag", "--image", "a.example:5000/hello:{version}"], 2, "--no-tag goes with no tag"),
     ],
 )
 def test_without_a_place_to_push_to_nothing_is_compiled(
