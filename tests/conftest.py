@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.secrets.watch import Watch
 from tests.tools import KRUST
 
 # No deadlines: two cores that also compile Rust are slow at random, and a test that is too slow shows elsewhere.
@@ -38,6 +39,10 @@ _SCRUBBED = (
     "XDG_CONFIG_HOME",
     "XDG_RUNTIME_DIR",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Watch(config))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -17,10 +17,11 @@ from urllib.parse import parse_qs, urlsplit
 from plumbing.registry import Credential, Settings
 from tests.registry.faults.server import certificates
 from tests.registry.moves import Person
+from tests.secrets import secret
 from tests.tools import free_port, listens, require_tool, run, running
 
 SHAPES = ("open", "password", "tls", "token")
-USER, PASSWORD = "me", "pass:word"
+USER, PASSWORD = "me", f"pass:{secret('a user of distribution')}"
 SERVICE = "krust tests, registry"
 
 

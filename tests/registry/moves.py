@@ -21,6 +21,7 @@ from plumbing.registry import Clock, Credential, Registry, Repository, Settings
 from plumbing.store import Store
 from plumbing.sync import copy
 from tests.registry import faults
+from tests.secrets.watch import saw
 
 APP = "team/app"
 
@@ -64,8 +65,8 @@ class Person:
             host,
             credential=self._find,
             settings=replace(self.settings, clock=self.time.clock),
-            log=lambda level, text: self.lines.append(text),
-            warn=self.warnings.append,
+            log=lambda level, text: self._hear(text, self.lines),
+            warn=lambda text: self._hear(text, self.warnings),
         )
 
     def push(
@@ -101,6 +102,11 @@ class Person:
     def said(self) -> str:
         """All that was logged and warned of."""
         return "\n".join([*self.lines, *self.warnings])
+
+    @staticmethod
+    def _hear(text: str, lines: list[str]) -> None:
+        lines.append(text)
+        saw("log", text)
 
     def _find(self, host: str, repository: str) -> Credential | None:
         self.asked.append((host, repository))

@@ -19,6 +19,7 @@ from tests.krust.commands.conftest import Krust
 from tests.registry import moves
 from tests.registry.faults import Registry, registry
 from tests.registry.moves import Image
+from tests.secrets.watch import saw
 from tests.tools import KRUST
 
 BIG = 30_000_000
@@ -52,6 +53,7 @@ def at_a_terminal(*words: str, cwd: Path, **environment: str) -> tuple[int, str,
         while piece := os.read(mine, 4096):
             said += piece
     os.close(mine)
+    saw("terminal", said)
     out, _ = process.communicate(timeout=30)
     return process.returncode, out.decode(), said.decode()
 

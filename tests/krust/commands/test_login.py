@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 
 from tests.registry.faults import registry
+from tests.secrets import secret
+from tests.secrets.watch import saw
 from tests.tools import KRUST
 
-USER, SECRET = "me", "hunter2-planted"
+USER, SECRET = "me", secret("login")
 AUTH = base64.b64encode(f"{USER}:{SECRET}".encode()).decode()
 
 
@@ -197,6 +199,7 @@ def test_a_person_at_a_terminal_is_asked_and_the_password_is_not_shown(home: Pat
             for question in [question for question in answers if said.endswith(question)]:
                 os.write(mine, f"{answers.pop(question)}\n".encode())
     os.close(mine)
+    saw("terminal", said)
     out, _ = process.communicate(timeout=30)
     assert (process.returncode, out) == (0, b""), said
     assert not answers

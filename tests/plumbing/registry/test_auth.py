@@ -17,13 +17,16 @@ from plumbing.registry.credential import Credential
 from plumbing.registry.message import Answer, Headers, Request
 from plumbing.registry.origin import Origin
 from plumbing.registry.problem import Problem
+from tests.secrets import secret
+from tests.secrets.watch import saw
 
 HOST = "https://registry.test"
 REALM = "https://auth.test/token"
+WORD = secret("the user of a token server")
 SCOPES = scope.of_repository("team/app", push=True)
-USER = Credential(username="me", password="secret:word", source="the test")
-BASIC = "Basic " + b64encode(b"me:secret:word").decode()
-IDENTITY = Credential(identity_token="refresh-me", source="the test")
+USER = Credential(username="me", password=f"{WORD}:word", source="the test")
+BASIC = "Basic " + b64encode(f"me:{WORD}:word".encode()).decode()
+IDENTITY = Credential(identity_token=WORD, source="the test")
 
 Reply = Callable[[Request], Answer]
 
@@ -39,11 +42,15 @@ class Registry:
             lambda repository: credential,
             now=lambda: self.now,
             allowed=frozenset(),
-            log=lambda level, text: self.lines.append(text),
+            log=self._hear,
         )
         self.sent: list[Request] = []
         self._replies = list(replies)
         self._token = token or tokens()
+
+    def _hear(self, level: int, text: str) -> None:
+        self.lines.append(text)
+        saw("log", text)
 
     @property
     def tokens(self) -> list[Request]:
@@ -190,13 +197,13 @@ def test_an_identity_token_goes_by_post_and_where_that_is_refused_by_get(status:
     assert post.body is not None
     assert dict(parse_qsl(b"".join(post.body).decode())) == {
         "grant_type": "refresh_token",
-        "refresh_token": "refresh-me",
+        "refresh_token": WORD,
         "service": "registry.test",
         "client_id": "krust",
         "scope": "repository:team/app:push,pull",
     }
     assert "Authorization" not in post.headers
-    assert get.headers["Authorization"] == "Basic " + b64encode(b"<token>:refresh-me").decode()
+    assert get.headers["Authorization"] == "Basic " + b64encode(f"<token>:{WORD}".encode()).decode()
 
 
 def test_a_registry_token_is_sent_as_it_is() -> None:
@@ -231,7 +238,7 @@ def test_a_password_that_is_refused_names_its_source_and_not_itself() -> None:
     registry.auth.learn(bearer())
     with pytest.raises(Unauthorized, match=r"cannot sign in to 'registry.test' as me from the test") as caught:
         registry.run()
-    assert "secret" not in str(caught.value)
+    assert WORD not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,9 @@ import pytest
 from plumbing.errors import Malformed, PlumbingError
 from plumbing.registry.credential import Credential, CredentialError
 from plumbing.registry.credentials import Credentials, Places, run_program
+from tests.secrets import secret
 
-SECRET = "hunter2-planted"
+SECRET = secret("a helper's")
 HOST = "registry.example"
 
 KEEPER = """\

@@ -20,6 +20,7 @@ from plumbing.registry.origin import Origin
 from plumbing.registry.transport import proxy_for
 from tests.registry.faults import registry
 from tests.registry.moves import holds, image, person
+from tests.secrets import secret
 
 
 @pytest.mark.parametrize(
@@ -128,13 +129,14 @@ def proxy(port: int) -> Iterator[Proxy]:
         it.close()
 
 
-AUTHORIZATION = b"proxy-authorization: basic " + b64encode(b"me:secret").lower()
+SECRET = secret("a proxy's")
+AUTHORIZATION = b"proxy-authorization: basic " + b64encode(f"me:{SECRET}".encode()).lower()
 
 
 def test_a_push_by_https_tunnels_through_a_proxy_which_alone_sees_its_password(tmp_path: Path) -> None:
     app = image(tmp_path / "app")
     with registry(tls=True) as r, proxy(r.ports["main"]) as it:
-        person(r, proxies={"https": f"http://me:secret@127.0.0.1:{it.port}"}, resolve={}).push(r.name, app)
+        person(r, proxies={"https": f"http://me:{SECRET}@127.0.0.1:{it.port}"}, resolve={}).push(r.name, app)
         assert holds(r, app)
         assert not any("proxy-authorization" in q.headers for q in r.requests)
     assert it.heads
@@ -145,7 +147,7 @@ def test_a_push_by_https_tunnels_through_a_proxy_which_alone_sees_its_password(t
 def test_a_request_by_http_is_the_proxys_to_make() -> None:
     with proxy(1) as it:
         settings = Settings(
-            proxies={"http": f"http://me:secret@127.0.0.1:{it.port}"}, plain_http=frozenset({"registry.test:5000"})
+            proxies={"http": f"http://me:{SECRET}@127.0.0.1:{it.port}"}, plain_http=frozenset({"registry.test:5000"})
         )
         with Registry("registry.test:5000", settings=settings) as there, pytest.raises(Missing):
             there.repository("app").resolve("v1")
@@ -159,7 +161,7 @@ def test_a_request_by_http_is_the_proxys_to_make() -> None:
 def test_no_proxy_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    (tmp_path / ".netrc").write_text("default login me password secret\n")
+    (tmp_path / ".netrc").write_text(f"default login me password {SECRET}\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     app = image(tmp_path / "app")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import binascii
 import json
-import secrets
 import time
 from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -20,6 +20,7 @@ from starlette.types import Message
 
 from tests.registry.faults.exchange import SWITCHES, Exchange, Go, Layer, once
 from tests.registry.faults.server import Registry
+from tests.secrets import secret
 
 OVERSIZE = 64 << 20
 
@@ -135,7 +136,7 @@ class Authority:
                 return
             scopes = [scope for text in parse_qs(x.query).get("scope", []) for scope in text.split()]
         scopes = self.honoured(scopes)
-        value = secrets.token_urlsafe(24)
+        value = secret(token_urlsafe())
         self.tokens[value] = Token(scopes, granted(scopes), time.monotonic() + self.lifetime, self.uses)
         await x.answer(200, json.dumps(self.reply(value)).encode(), Content_Type="application/json")
 

@@ -10,9 +10,12 @@ from plumbing.errors import Malformed
 from plumbing.oci.digest import Digest
 from tests.registry.faults.exchange import Exchange, Go, Head, Layer, once, switch
 from tests.registry.faults.server import Registry
+from tests.secrets import secret
 
 ENDLESS = 64 << 20
 """Bytes that are sent to who does not stop reading in time."""
+
+_SIGNATURE = secret("a storage's signature")
 
 
 # whether they are there
@@ -116,7 +119,7 @@ def _storage(registry: Registry, methods: tuple[str, ...], base: Any) -> Layer:
         if x.kind != "blob" or (x.method not in methods and not stored):
             await go()
         elif not stored:
-            await x.answer(307, Location=f"{base(x)}/artifacts-downloads{x.path}?X-Amz-Signature=secret")
+            await x.answer(307, Location=f"{base(x)}/artifacts-downloads{x.path}?X-Amz-Signature={_SIGNATURE}")
         elif base(x) and x.origin != "other":
             await x.refuse(404, "BLOB_UNKNOWN", "blobs are elsewhere")
         elif base(x) and "authorization" in x.headers:

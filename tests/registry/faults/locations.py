@@ -5,12 +5,13 @@ They stand in front of the login, outermost first: each undoes on the way in wha
 
 from __future__ import annotations
 
-import secrets
+from secrets import token_hex
 from typing import Any
 from urllib.parse import urlsplit
 
 from tests.registry.faults.exchange import Exchange, Go, Layer, switch
 from tests.registry.faults.server import Registry
+from tests.secrets import secret
 
 
 @switch
@@ -117,7 +118,7 @@ def location_state(registry: Registry, value: Any) -> Layer:
 
     async def layer(x: Exchange, go: Go) -> None:
         def sign(location: str) -> str:
-            state = f"_state={secrets.token_hex(8)}%2F%2b+~%3d==&b=2&a=%7E&&b=1&empty="
+            state = f"_state={secret(token_hex())}%2F%2b+~%3d==&b=2&a=%7E&&b=1&empty="
             issued.add(state)
             return f"{location}?{state}"
 
@@ -163,7 +164,7 @@ def location_changes(registry: Registry, value: Any) -> Layer:
 
         def renamed(location: str) -> str:
             start, _, name = location.rpartition("/")
-            alias = secrets.token_hex(8)
+            alias = token_hex(8)
             real[alias] = name
             return f"{start}/{alias}"
 

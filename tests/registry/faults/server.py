@@ -28,11 +28,12 @@ from plumbing.server.app import application
 from plumbing.server.serve import Server, config, listen
 from plumbing.store import Store
 from tests.registry.faults.exchange import SWITCHES, Exchange, Go, Layer
+from tests.secrets import secret
 from tests.tools import require_tool
 
 USER = "me"
-PASSWORD = 'pass:word, with "quotes"'
-IDENTITY = "identity-token"
+PASSWORD = f'pass:word, with "quotes" {secret("a user of the registry")}'
+IDENTITY = secret("an identity token")
 """What an identity token is here."""
 
 HOSTS = {"main": "registry.test", "other": "other.test", "plain": "plain.test"}
