@@ -1,4 +1,4 @@
-// What ko does for a layer, without the disk: tar, sha256 of it, gzip level 1, sha256 of that. See bench/layer.py.
+// What ko does for a layer, without the disk: tar, sha256 of it, gzip level 1, sha256 of that. Prints the size.
 package main
 
 import (
@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 )
 
 type counter struct{ n int64 }
@@ -22,7 +21,6 @@ func must(err error) {
 }
 
 func main() {
-	started := time.Now()
 	file, err := os.Open(os.Args[1])
 	must(err)
 	info, err := file.Stat()
@@ -36,5 +34,5 @@ func main() {
 	must(err)
 	must(layer.Close())
 	must(compressed.Close())
-	fmt.Println(time.Since(started).Seconds(), blob.n)
+	fmt.Println(blob.n)
 }

@@ -1,0 +1,3 @@
+module krust/bench/hello
+
+go 1.21

@@ -1,0 +1,8 @@
+// What examples/hello-krust is in Rust.
+package main
+
+import "fmt"
+
+func main() {
+	fmt.Println("Hello from ko!")
+}

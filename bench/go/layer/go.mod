@@ -1,0 +1,3 @@
+module krust/bench/layer
+
+go 1.21

@@ -1,0 +1,92 @@
+"""What a program takes: wall time, the processors' time, memory; and how several take turns."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_SPAWN = Path(__file__).with_name("spawn.py")
+
+
+class Failed(Exception):
+    """A program that was to be measured did not end well."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Of a program and of all that it started and waited for.
+
+    wall  seconds
+    cpu   seconds, of all processors
+    peak  bytes: the most that any one of these processes had in memory
+    """
+
+    wall: float
+    cpu: float
+    peak: int
+
+
+Deed = Callable[[], Run]
+"""Prepares what it needs, and then has one thing measured."""
+
+
+def timed(
+    *argv: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None, out: Path | None = None
+) -> Run:
+    """Run a program to its good end.
+
+    env     added to the environment
+    out     a file for its standard output
+    raises  Failed, with what it said
+    """
+    os.sync()  # what others have written before is not this one's to wait for
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            [sys.executable, "-IS", _SPAWN, out or os.devnull, *argv],
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdout=subprocess.PIPE,
+            stderr=said,
+            start_new_session=True,  # so that all that it starts can be ended with it
+        )
+        try:
+            printed, _ = process.communicate()
+        except BaseException:
+            _end(process)
+            raise
+        said.seek(0)
+        words = said.read().decode(errors="replace").strip()
+    wall, cpu, kib, code = json.loads(printed or "[0, 0, 0, 1]")
+    if code != 0:
+        raise Failed(f"{' '.join(map(str, argv))}: exit {code}\n{words[-2000:]}")
+    return Run(wall=wall, cpu=cpu, peak=kib * 1024)
+
+
+def turns(rounds: int, deeds: Mapping[str, Deed]) -> dict[str, list[Run]]:
+    """Each deed `rounds` times, in turns; another begins each time, so that none always follows the same."""
+    names = [*deeds]
+    runs: dict[str, list[Run]] = {name: [] for name in names}
+    for turn in range(rounds):
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            runs[name].append(deeds[name]())
+    return runs
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """What is measured has ten seconds to clear away, as krust does."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(10)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
