@@ -93,13 +93,21 @@ def load(toolchain: Toolchain, directory: Path, *, env: Mapping[str, str], cargo
         env=env,
         failure=f"cannot read '{manifest}': cargo metadata failed",
     )
+    return parse(raw.encode(), directory, target_directory=_target_directory(cargo_args, directory))
+
+
+def parse(raw: bytes, directory: Path, *, target_directory: Path | None = None) -> Project:
+    """The project of `directory`, of which `cargo metadata` said `raw`. Raises CargoError where that means nothing.
+
+    target_directory  where cargo is told to put what it makes; None: where it says
+    """
     try:
-        fields = Fields(document.load(raw.encode(), "cargo metadata", limit=_LIMIT), "cargo metadata")
+        fields = Fields(document.load(raw, "cargo metadata", limit=_LIMIT), "cargo metadata")
         members = fields.texts("workspace_members")
         return Project(
             directory=directory.absolute(),
             root=Path(fields.text("workspace_root")),
-            target_directory=_target_directory(cargo_args, directory) or Path(fields.text("target_directory")),
+            target_directory=target_directory or Path(fields.text("target_directory")),
             packages=tuple(_package(each) for each in fields.objects("packages")),
             # Cargo has told it since 1.71; before, the root package or else every member was what it built.
             default_members=fields.texts("workspace_default_members") or members,

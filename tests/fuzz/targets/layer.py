@@ -1,0 +1,148 @@
+"""plumbing/layer: archives, compressed streams, capabilities."""
+
+from __future__ import annotations
+
+import gzip as standard_gzip
+import io
+import tarfile
+import zlib
+
+from plumbing.errors import Malformed
+from plumbing.layer.capability import capabilities_text, parse_capabilities
+from plumbing.layer.codec import Codec, decompressed
+from plumbing.layer.members import Member, read_tar
+from tests.fuzz.target import malformed, refuses, target, text
+
+_MOST = 1 << 24
+"""Plain bytes that are read of a stream: enough to see that no more memory is needed for them."""
+
+_CHUNK = 1 << 16
+
+_KINDS = {
+    tarfile.LNKTYPE: "hardlink",
+    tarfile.SYMTYPE: "symlink",
+    tarfile.CHRTYPE: "character",
+    tarfile.BLKTYPE: "block",
+    tarfile.DIRTYPE: "directory",
+    tarfile.FIFOTYPE: "fifo",
+}
+
+
+@target(
+    "ustar\x0000",
+    "ustar  \0",
+    "11 path=x/y\n",
+    "15 size=\n",
+    "30 mtime=1.5\n",
+    "22 linkpath=\n",
+    "GNU.sparse.name=",
+    "SCHILY.xattr.security.capability=",
+    *(bytes([kind]) for kind in b"01234567xgLKSDV"),
+    usual=1 << 13,
+)
+def tar(data: bytes) -> None:
+    """The checksum of a first header is mended, or hardly any input would come beyond it."""
+    data = _summed(data)
+    found = refuses(Malformed, lambda: read_tar(io.BytesIO(data)))
+    if found is not None:
+        expected = _by_tarfile(data)
+        shown = [_shown(member) for member in found]
+        if expected is not None:
+            assert shown[: len(expected)] == expected, f"{shown} is to tarfile {expected}"
+
+
+def _summed(data: bytes) -> bytes:
+    """Each block that says so, by spaces in the place of its checksum, is a header and gets one."""
+    blocks = [data[at : at + 512] for at in range(0, len(data), 512)]
+    for at, block in enumerate(blocks):
+        if len(block) == 512 and block[148:156] in (b" " * 8, b"?" * 8):
+            blank = block[:148] + b" " * 8 + block[156:]
+            blocks[at] = block[:148] + b"%06o\0 " % sum(blank) + block[156:]
+    return b"".join(blocks)
+
+
+def _shown(member: Member) -> tuple[object, ...]:
+    return member.path, member.kind, member.mode, member.uid, member.gid, member.size, member.target
+
+
+def _by_tarfile(data: bytes) -> list[tuple[object, ...]] | None:
+    """What Python's own module reads, as far as it reads."""
+    found: list[tuple[object, ...]] = []
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:", errors="surrogateescape") as archive:
+            for each in archive:
+                path = each.name.strip("/")
+                while path.startswith("./"):
+                    path = path[2:].lstrip("/")
+                kind = _KINDS.get(each.type, "file")
+                size = each.size if kind == "file" else 0
+                target = each.linkname if each.islnk() or each.issym() else None
+                found.append((path or ".", kind, each.mode & 0o7777, each.uid, each.gid, size, target))
+    except (tarfile.TarError, ValueError, OverflowError, IndexError, MemoryError):
+        return None
+    return found
+
+
+@target(b"\x1f\x8b\x08", b"\x1f\x8b\x08\x00" + bytes(6), longest=1 << 16)
+def gzip(data: bytes) -> None:
+    found = malformed(_plain, "gzip", data)
+    expected = _by_gzip(data)
+    assert found == expected, "Python's own gzip reads it otherwise"
+
+
+def _by_gzip(data: bytes) -> bytes | None:
+    if not data:
+        return None
+    try:
+        with standard_gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            plain = file.read(_MOST + 1)
+    except (OSError, EOFError, zlib.error):
+        return None
+    return None if len(plain) > _MOST else plain
+
+
+@target(b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18", longest=1 << 16)
+def zstd(data: bytes) -> None:
+    found = malformed(_plain, "zstd", data)
+    if found is not None:
+        assert found == _by_zstandard(data), "frame by frame it is something else"
+
+
+def _by_zstandard(data: bytes) -> bytes | None:
+    """Frame by frame, each known to be whole by libzstd itself."""
+    import zstandard
+
+    plain, rest = b"", data
+    while rest:
+        if rest[1:4] == b"\x2a\x4d\x18" and rest[0] >> 4 == 5:
+            end = 8 + int.from_bytes(rest[4:8], "little")
+            assert len(rest) >= end, "a skippable frame that is cut short"
+            rest = rest[end:]
+            continue
+        frame = zstandard.ZstdDecompressor(max_window_size=128 << 20).decompressobj()
+        plain += frame.decompress(rest)
+        if not frame.eof:
+            return None
+        rest = frame.unused_data
+    return plain
+
+
+def _plain(codec: Codec, data: bytes) -> bytes:
+    with decompressed(codec, io.BytesIO(data), limit=_MOST) as stream:
+        return b"".join(iter(lambda: stream.read(_CHUNK), b""))
+
+
+@target("cap_net_bind_service", "cap_", "all", "=ep", "+eip", "-i", ",", " ")
+def capabilities(data: bytes) -> None:
+    value = malformed(parse_capabilities, text(data))
+    if value is not None:
+        assert parse_capabilities(capabilities_text(value)) == value
+
+
+@target(bytes.fromhex("0100000200040000000000000000000000000000"), longest=64)
+def capability_bytes(data: bytes) -> None:
+    said = malformed(capabilities_text, data)
+    if said:
+        again = parse_capabilities(said)
+        assert again[4:] == data[4:20], "other capabilities"
+        assert again[0] == data[0] & 1, "another effective flag"
