@@ -62,7 +62,8 @@ class Store:
             raise StoreError(
                 f"cannot open '{path}': a layout of version '{version}', not {_MARK['imageLayoutVersion']}"
             )
-        for folder in (path / "blobs", *(path / "blobs" / algorithm for algorithm in ALGORITHMS)):
+        # what comes with someone's repository or archive must not have gc delete, or a build write, in other places
+        for folder in (*_folders(path), *(path / "blobs" / algorithm for algorithm in ALGORITHMS)):
             if folder.is_symlink():
                 raise StoreError(f"cannot open '{path}': '{folder}' is a symbolic link; a store's folders are its own")
         return cls(path)
@@ -290,6 +291,11 @@ class Store:
         return f"Store({str(self.path)!r})"
 
 
+def _folders(store: Path) -> tuple[Path, ...]:
+    """Those in which a store writes and deletes."""
+    return (store / "blobs", store / "tmp", store / "hints")
+
+
 def _state(path: Path) -> str | None:
     try:
         return facts.verified_as(os.stat(path, follow_symlinks=False))
@@ -311,8 +317,20 @@ def blob_digest(path: str) -> Digest | None:
 
 
 def nearest(start: Path) -> Path | None:
-    """The `.krust` of `start` or of the nearest folder above it that has one."""
-    return next((folder / FOLDER for folder in (start, *start.parents) if Store.is_layout(folder / FOLDER)), None)
+    """The `.krust` of `start` or of the nearest folder above it that has one, and whose owner is to be trusted.
+
+    Above may be what anybody may write to, such as /tmp: what someone else has put there is passed over. Facts about
+    blobs are believed, and their owner could have made them up.
+    """
+    return next((folder / FOLDER for folder in (start, *start.parents) if _is_trusted(folder / FOLDER, start)), None)
+
+
+def _is_trusted(path: Path, start: Path) -> bool:
+    """Whether the layout at `path` is ours, root's, or of whoever has the folder that we work in anyway."""
+    if not Store.is_layout(path):
+        return False
+    owner = os.stat(path).st_uid
+    return owner in (os.geteuid(), 0) or owner == os.stat(start).st_uid
 
 
 __all__ = ["ANY", "FOLDER", "Expected", "Ref", "Store", "blob_digest", "is_index", "nearest"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from plumbing.oci.digest import Digest
 from plumbing.store import Store
 from plumbing.store.store import nearest
 from tests.plumbing.store.images import put_image, put_index
-from tests.tools import ROOT
+from tests.tools import ROOT, require
 
 
 def test_a_new_store_is_a_layout_of_the_specification(tmp_path: Path) -> None:
@@ -83,10 +84,11 @@ def test_a_layout_that_krust_does_not_know_is_refused(text: str, said: str, stor
     assert str(caught.value).startswith(said.format(store=store.path))
 
 
-@pytest.mark.parametrize("name", ["blobs", "blobs/sha256", "blobs/sha512", "oci-layout"])
+@pytest.mark.parametrize("name", ["blobs", "blobs/sha256", "blobs/sha512", "tmp", "hints", "oci-layout"])
 def test_a_store_of_links_is_refused(name: str, store: Store, tmp_path: Path) -> None:
-    """A blob read through a link, or written through one, would be a file elsewhere."""
-    (store.path / "blobs" / "sha512").mkdir()
+    """A blob read through a link, or written through one, would be a file elsewhere; and gc would delete there."""
+    for folder in ("blobs/sha512", "hints"):
+        (store.path / folder).mkdir()
     (store.path / name).rename(tmp_path / "elsewhere")
     (store.path / name).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StoreError, match=f"^cannot (open|read) '{store.path}"):
@@ -111,6 +113,18 @@ def test_the_nearest_store_is_found_upwards(tmp_path: Path) -> None:
     assert nearest(deep) == tmp_path / ".krust", "a folder of that name is no store"
     Store.create(tmp_path / "a" / ".krust")
     assert nearest(deep) == tmp_path / "a" / ".krust"
+
+
+def test_a_store_that_someone_else_has_put_above_is_passed_over(tmp_path: Path) -> None:
+    require(os.geteuid() == 0, "only root may give files away")
+    deep = tmp_path / "shared" / "mine"
+    deep.mkdir(parents=True)
+    store = Store.create(tmp_path / "shared" / ".krust").path
+    assert nearest(deep) == store
+    os.chown(store, 12345, 12345)
+    assert nearest(deep) != store
+    os.chown(deep, 12345, 12345)
+    assert nearest(deep) == store, "whoever has the working directory has its store, too: a checkout in a container"
 
 
 def test_a_store_to_hand_on_is_the_layout_alone(store: Store) -> None:
