@@ -7,7 +7,7 @@ the other way, and from registry to registry nothing touches the disk.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from threading import Event
 
 from plumbing.oci.descriptor import Descriptor
@@ -20,13 +20,17 @@ from plumbing.store.walk import walk
 JOBS = 4
 """Blobs that are moved at once."""
 
+_MOMENT = 0.3
+"""Seconds in which what is being moved may end in order, after Ctrl-C."""
+
 
 def copy(source: Source, sink: Sink, root: Descriptor, *, jobs: int = JOBS, progress: Progress | None = None) -> None:
     """Make `root` and all below it be in `sink`. Nothing is named: that is the caller's, after this. Safe to repeat.
 
     jobs    blobs at once, the largest first
     raises  what `source` and `sink` raise, the first of it; what is there by then stays, and the next copy uses it.
-            What is being moved at that moment, or at Ctrl-C, ends with its next piece
+            What is being moved at that moment ends with its next piece. At Ctrl-C nobody waits for pieces that do not
+            come: a thread that does ends when `source` and `sink` are closed
     """
     if is_node(root.media_type) and sink.complete(root):
         return
@@ -57,14 +61,18 @@ def _take_all(sink: Sink, blobs: list[Descriptor], source: _Watched, jobs: int, 
         for blob in blobs:
             take(blob)
         return
-    with ThreadPoolExecutor(jobs) as pool:
-        try:
-            for move in as_completed([pool.submit(take, blob) for blob in blobs]):
-                move.result()
-        except BaseException:
-            source.stop()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    pool = ThreadPoolExecutor(jobs)
+    moves = [pool.submit(take, blob) for blob in blobs]
+    try:
+        for move in as_completed(moves):
+            move.result()
+    except BaseException as error:
+        source.stop()
+        pool.shutdown(wait=False, cancel_futures=True)
+        begun = [move for move in moves if not move.cancelled()]
+        wait(begun, None if isinstance(error, Exception) else _MOMENT)
+        raise
+    pool.shutdown()
 
 
 class _Watched:

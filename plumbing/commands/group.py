@@ -6,6 +6,7 @@ import importlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any, NoReturn
@@ -15,6 +16,11 @@ import click
 from plumbing.errors import PlumbingError
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_MOMENT = 0.5
+"""Seconds that threads have in the end, to clear away what they have half written."""
 
 
 class Commands(click.Group):
@@ -82,17 +88,32 @@ def run(
 ) -> int:
     """Run the command that `arguments` name; return the exit code: 0 done, 1 failed, 2 usage, 130 interrupted.
 
-    A command may return an exit code of its own, such as that of the program that it ran.
+    A command may return an exit code of its own, such as that of the program that it ran. SIGTERM and SIGHUP, unless
+    that is ignored, are taken as Ctrl-C is. At a second one nothing more is said, nor cleared away.
 
     fault   told of the error before its message is printed
     ending  called when the command has ended in whatever way, before any message
     """
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in _INTERRUPTS:
+        if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _interrupt)
     if sys.stderr is None:  # closed by whoever started us
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115  (for as long as we run)
     if sys.stdout is None:
         return _say(name, "cannot write: standard output is closed", FAILED)
+    try:
+        return _run(group, arguments, name, fault, ending)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(
+    group: click.Group,
+    arguments: Sequence[str],
+    name: str,
+    fault: Callable[[PlumbingError], None],
+    ending: Callable[[], None],
+) -> int:
     try:
         try:
             code = group.main(list(arguments), prog_name=name, standalone_mode=False)
@@ -116,13 +137,25 @@ def run(
 
 
 def leave(code: int) -> NoReturn:
-    """End the process at once: with nothing left to clean up, taking the interpreter down in order only takes time."""
+    """End the process: with nothing left to clean up, taking the interpreter down in order only takes time.
+
+    Threads that were left behind by Ctrl-C have a moment; a second Ctrl-C takes it from them.
+    """
+    for number in _INTERRUPTS:
+        signal.signal(number, lambda *_: os._exit(code))
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
                 stream.flush()
         except OSError:
             code = code or FAILED
+    if code == INTERRUPTED:
+        import threading
+
+        deadline = time.monotonic() + _MOMENT
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread() and not thread.daemon:
+                thread.join(max(0.0, deadline - time.monotonic()))
     os._exit(code)
 
 
