@@ -10,7 +10,7 @@ registries.md, section 3; distribution, "Token Authentication Specification".
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -30,6 +30,7 @@ Find = Callable[[str], Credential | None]
 """The credential for a repository ("" for none), looked up when a registry asks for one."""
 
 _OAUTH_REFUSED = frozenset({400, 401, 404, 405})
+_SHORTEST = 6
 _MOST = 3  # with an old token, with one whose scope is too narrow, with the right one
 
 
@@ -57,12 +58,14 @@ class Auth:
         self._tokens: dict[tuple[str, ...], Token] = {}
         self._credentials: dict[str, Credential | None] = {}
         self._used: dict[str, Credential | None] = {}  # what was refused too, for messages
+        self._sent: frozenset[Credential | Token] = frozenset()
         self._lock = threading.Lock()  # one fetch at a time: the second thread finds the token of the first
 
     def learn(self, answer: Answer) -> None:
         """Take the challenge of an answer to `/v2/`. Raises RegistryError for a realm that krust does not go to."""
-        with self._lock:
-            self._take(challenges.choose(challenges.parse(answer.headers.all("www-authenticate"))), answer)
+        if self._is_ours(answer):
+            with self._lock:
+                self._take(challenges.choose(challenges.parse(answer.headers.all("www-authenticate"))), answer)
 
     def flow(self, request: Request) -> Flow:
         """The request with what the registry wants to see, and again where that was too old or too little.
@@ -74,7 +77,7 @@ class Auth:
             value = yield from self._authorization(scopes)
         answer = yield _with(request, value)
         for attempt in range(1, _MOST):
-            if answer.status != 401:
+            if answer.status != 401 or not self._is_ours(answer):
                 break
             with self._lock:
                 news = self._refused(answer, scopes, value)
@@ -93,6 +96,17 @@ class Auth:
         credential = self._used.get(_repository(scopes))
         return None if credential is None else str(credential)
 
+    def hide(self, text: str) -> str:
+        """`text`, which a server has written, without the secrets that were sent: some repeat what they were told."""
+        for sent in self._sent:
+            for secret in _secrets_of(sent):
+                text = text.replace(secret, "***")
+        return text
+
+    def _is_ours(self, answer: Answer) -> bool:
+        """Whether the registry itself said this: no storage that it leads to may choose who gets the password."""
+        return Origin.of(answer.url) == self._registry
+
     # under the lock
 
     def _authorization(self, scopes: tuple[str, ...]) -> Generator[Request, Answer, str | None]:
@@ -110,6 +124,7 @@ class Auth:
         if credential is not None and credential.registry_token is not None:
             return f"Bearer {credential.registry_token}"
         token = self._tokens[wanted] = yield from self._fetch(wanted, credential)
+        self._sent |= {token}
         return f"Bearer {token.text}"
 
     def _fetch(self, scopes: tuple[str, ...], credential: Credential | None) -> Generator[Request, Answer, Token]:
@@ -161,7 +176,8 @@ class Auth:
     def _credential(self, scopes: tuple[str, ...]) -> Credential | None:
         repository = _repository(scopes)
         if repository not in self._credentials:
-            self._credentials[repository] = self._used[repository] = self._find(repository)
+            found = self._credentials[repository] = self._used[repository] = self._find(repository)
+            self._sent |= {found} if found else set()
         return self._credentials[repository]
 
     def _no_token(self, answer: Answer, credential: Credential | None) -> RegistryError:
@@ -188,6 +204,15 @@ class Auth:
 def _with(request: Request, authorization: str | None) -> Request:
     request = replace(request, tries=1)  # trying again goes through `flow`, whose token may be another then
     return request if authorization is None else request.having(Authorization=authorization)
+
+
+def _secrets_of(sent: Credential | Token) -> Iterator[str]:
+    """As they are sent. A word of a few letters is left out: without it, half of a message would be gone."""
+    if isinstance(sent, Token):
+        secrets: tuple[str | None, ...] = (sent.text,)
+    else:
+        secrets = (sent.password, sent.identity_token, sent.registry_token, basic(sent).partition(" ")[2])
+    return (secret for secret in secrets if secret and len(secret) >= _SHORTEST)
 
 
 def _repository(scopes: tuple[str, ...]) -> str:

@@ -44,8 +44,8 @@ class Client:
         self.streams = False
         self.headless = False
         self._find = find
-        self._log = log
-        self._warn = warn
+        self._log: Log = lambda level, text: log(level, self._hidden(text))
+        self._warn: Warn = lambda text: warn(self._hidden(text))
         self._warned: set[str] = set()
         self._paces: dict[str, Pace] = {}
         self._closed = threading.Event()
@@ -109,6 +109,9 @@ class Client:
         self._closed.set()
         if self._transport is not None:
             self._transport.close()
+
+    def _hidden(self, text: str) -> str:
+        return self._auth.hide(text) if self._auth else text
 
     # who answers
 
@@ -263,7 +266,8 @@ class Client:
             answer.close()
             return Problem()
         try:
-            return Problem.parse(answer.read(READ) or b"")
+            problem = Problem.parse(answer.read(READ) or b"")
+            return replace(problem, text=self._hidden(problem.text))
         except Lost:
             return Problem()  # an early answer to an upload often breaks off; its status came, and that is enough
 

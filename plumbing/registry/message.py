@@ -56,6 +56,7 @@ class Request:
     scopes      what a token for it must allow; None for a request that never carries one
     tries       how often it is sent at most, where the answer says that it may be sent again
     repeatable  whether it may be sent again with another token: not where a body may have been taken already
+    private     whether the body is a secret, for that origin alone
     silence     seconds without a sign of life, where it is not the usual
     limit       where the answer is wanted whole, in memory: its most bytes
     """
@@ -68,6 +69,7 @@ class Request:
     scopes: tuple[str, ...] | None = None
     tries: int = TRIES
     repeatable: bool = True
+    private: bool = False
     silence: float | None = None
     limit: int | None = None
 

@@ -37,6 +37,8 @@ def follow(request: Request, answer: Answer, registry: Origin) -> Request:
     """
     url = target(answer, answer.headers.get("location") or "", registry, request.doing)
     same = Origin.of(url) == Origin.of(request.url)
+    if request.private and not same:
+        raise _refused(request.doing, registry, answer, shown_url(url), "another host, which your token is not for")
     reads = request.method in ("GET", "HEAD")
     if not reads and (answer.status == 303 or not (same or answer.status in _ANY_ORIGIN)):
         raise RegistryError(

@@ -135,6 +135,7 @@ class Realm:
             doing=self._doing,
             headers={"Content-Type": "application/x-www-form-urlencoded"},
             body=Raw(urlencode(form).encode()),
+            private=True,
             limit=LIMIT,
         )
 

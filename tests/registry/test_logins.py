@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import tracemalloc
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from contextlib import nullcontext
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -14,7 +16,8 @@ import pytest
 from plumbing.errors import RegistryError, Unauthorized
 from plumbing.registry import Credential
 from tests.registry.faults import Registry, registry
-from tests.registry.moves import APP, Image, holds, image, person, token_user, user
+from tests.registry.moves import APP, Image, Person, holds, image, person, token_user, user
+from tests.secrets import leaks, secret
 
 
 @pytest.fixture
@@ -74,6 +77,46 @@ def test_a_wrong_password_is_an_error_that_says_where_it_came_from(switches: dic
         with pytest.raises(Unauthorized, match=r"me from /home/me/\.docker/config\.json.*'krust login") as caught:
             person(r, wrong).push(r.host, app)
         assert "wrong-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["Basic", "Bearer"])
+def test_what_a_server_repeats_of_a_secret_is_not_shown(scheme: str) -> None:
+    """Some proxies show the whole request in their error pages."""
+
+    class Echo(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            said = self.headers.get("Authorization", "")
+            if self.path.startswith("/token"):
+                self._answer(200, b'{"token": "%s"}' % secret("a token").encode())
+            elif not said:
+                realm = f"http://127.0.0.1:{self.server.server_port}/token"  # type: ignore[attr-defined]
+                self._answer(401, b"", WWW_Authenticate=f'{scheme} realm="{realm}"')
+            else:
+                password = b64decode(said.partition(" ")[2]) if scheme == "Basic" else b""
+                self._answer(400, f"you said {said}".encode() + password, X_Echo=said, Warning=f'299 - "{said}"')
+
+        do_HEAD = do_GET
+
+        def _answer(self, status: int, body: bytes, **headers: str) -> None:
+            self.send_response(status)
+            for name, value in {**headers, "Content_Length": str(len(body))}.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.end_headers()
+            self.wfile.write(body if self.command == "GET" else b"")
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    me = Credential(username="me", password=secret("echoed"), source="the test")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
+        threading.Thread(target=server.serve_forever).start()
+        someone = Person(credential=me)
+        with pytest.raises(RegistryError, match=rf"400 Bad Request: you said {scheme} \*\*\*") as caught:
+            someone.ask(f"127.0.0.1:{server.server_port}", lambda repository: list(repository.tags()))
+        server.shutdown()
+    said = f"{caught.value}\n{someone.said}"
+    assert f"x-echo: {scheme} ***" in said.lower().replace(scheme.lower(), scheme)
+    assert not leaks(said.encode())
 
 
 def test_a_credential_is_looked_for_only_when_it_is_asked_for(app: Image) -> None:

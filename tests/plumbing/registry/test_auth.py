@@ -134,6 +134,18 @@ def test_a_challenge_that_comes_late_is_answered() -> None:
     assert registry.sent[-1].headers["Authorization"] == "Bearer token1"
 
 
+@pytest.mark.parametrize("challenge", ['Bearer realm="https://evil.test/token"', 'Basic realm="x"'])
+def test_a_storage_to_which_the_registry_leads_does_not_choose_who_gets_the_password(challenge: str) -> None:
+    elsewhere = answered(401, "https://files.test/x", WWW_Authenticate=challenge)
+    registry = Registry(elsewhere, credential=USER)
+    registry.auth.learn(bearer())
+    registry.auth.learn(elsewhere)
+    assert registry.run().status == 401
+    assert registry.run().status == 200
+    assert [request.url.partition("?")[0] for request in registry.tokens] == [REALM]
+    assert [r.headers.get("Authorization") for r in registry.sent if r.url.startswith(HOST)] == ["Bearer token1"] * 2
+
+
 def test_a_token_that_is_refused_is_renewed_once() -> None:
     registry = Registry(bearer(), bearer(), bearer(), credential=USER)
     registry.auth.learn(bearer())

@@ -209,6 +209,13 @@ def test_a_long_header_costs_no_more_than_its_length(text: str) -> None:
     assert time.process_time() - begun < 2  # two minutes where each start of a match is tried to the end
 
 
+def test_a_secret_body_stays_behind_where_the_origin_changes() -> None:
+    request = Request(method="POST", url="https://auth.test/token", doing="sign in", body=Raw(b"token"), private=True)
+    with pytest.raises(RegistryError, match=r"leads to 'https://files.test/x': another host, which your token is not"):
+        follow(request, answer(307, request.url, location=OTHER), REGISTRY)
+    assert follow(request, answer(307, request.url, location="/v2"), REGISTRY).url == "https://auth.test/v2"
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost", "a.localhost", "LOCALHOST."])
 def test_loopback_hosts(host: str) -> None:
     assert is_loopback(host)
