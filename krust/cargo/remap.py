@@ -37,8 +37,12 @@ def rust_flags(places: Places) -> tuple[str, ...]:
     return tuple(f"--remap-path-prefix={place}={name}" for place, name in places)
 
 
-def c_flags(places: Places, targets: Iterable[Target], env: Mapping[str, str]) -> dict[str, str]:
+def c_flags(
+    places: Places, targets: Iterable[Target], env: Mapping[str, str], *, cpus: Mapping[Target, str] | None = None
+) -> dict[str, str]:
     """CFLAGS and CXXFLAGS for `targets`, as the cc crate reads them: the user's, and ours after them.
+
+    cpus  what is compiled for another processor than any of its platform, by names that the C compiler takes
 
     The crate knows four names of each, from CFLAGS_<triple> to CFLAGS; it once took the first that is set, and takes
     all today. What the user has set in a lesser name is therefore repeated in the one that we set.
@@ -49,10 +53,12 @@ def c_flags(places: Places, targets: Iterable[Target], env: Mapping[str, str]) -
     ours = shlex.join(words) if quoted else " ".join(word for word in words if len(word.split()) == 1)
     variables = {}
     for target in targets:
+        cpu = f"-mcpu={cpus[target]}" if cpus and target in cpus else ""  # first, so that the user's may win
         for kind in ("CFLAGS", "CXXFLAGS"):
             names = [f"{kind}_{target}", f"{kind}_{target.triple.replace('-', '_')}", f"TARGET_{kind}", kind]
             set_ = next((name for name in names if name in env), kind)
-            variables[names[0] if set_ == names[0] else names[1]] = f"{env.get(set_, '')} {ours}".strip()
+            flags = (cpu, env.get(set_, ""), ours)
+            variables[names[0] if set_ == names[0] else names[1]] = " ".join(filter(None, flags))
     return variables
 
 

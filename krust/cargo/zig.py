@@ -56,6 +56,14 @@ def environment(
     return variables
 
 
+def compiles_c(target: Target, env: Mapping[str, str]) -> bool:
+    """Whether the C compiler for `target` is zig, as far as the variables say: the user has named no other.
+
+    The cc crate takes these two before CC, and `environment` sets the second.
+    """
+    return not {f"CC_{target}", f"CC_{target.triple.replace('-', '_')}"} & env.keys()
+
+
 def unlinked(targets: Iterable[Target], *, env: Mapping[str, str], cache: Path) -> list[Target]:
     """Those for which this zig has linked nothing yet: it compiles its runtime for them first."""
     return [

@@ -120,12 +120,29 @@ def test_c_is_built_for_two_platforms_in_one_call_and_answers(tools, env, cache:
             assert "Visits: 1. SQLite 3." in fetch(f"http://127.0.0.1:{port}/")
 
 
-def test_a_processor_is_that_of_its_platform_alone(write: Write, tools, env, cache: Path) -> None:
-    main = 'fn main() { println!("{}", if cfg!(target_feature = "avx2") { "it has AVX2" } else { "it has none" }) }\n'
-    root = write({"Cargo.toml": '[package]\nname = "p"\nversion = "0.1.0"\nedition = "2021"\n', "src/main.rs": main})
+def test_a_processor_is_that_of_its_platform_alone_in_rust_and_in_c(write: Write, tools, env, cache: Path) -> None:
+    c = """
+#ifdef __AVX2__
+const char *c(void) { return "C has AVX2"; }
+#else
+const char *c(void) { return "C has none"; }
+#endif
+"""
+    main = """
+        extern "C" { fn c() -> *const std::ffi::c_char; }
+        fn main() {
+            println!("{}", if cfg!(target_feature = "avx2") { "Rust has AVX2" } else { "Rust has none" });
+            println!("{}", unsafe { std::ffi::CStr::from_ptr(c()) }.to_str().unwrap());
+        }
+    """
+    build = 'fn main() { cc::Build::new().file("c.c").compile("trial"); }\n'
+    manifest = '[package]\nname = "p"\nversion = "0.1.0"\nedition = "2021"\n[build-dependencies]\ncc = "1"\n'
+    root = write({"Cargo.toml": manifest, "src/main.rs": main, "build.rs": build, "c.c": c})
     project = metadata.load(tools, root, env=env)
     amd64, arm64 = Platform.parse("linux/amd64"), Platform.parse("linux/arm64")
     chosen = [metadata.choose(project, root)]
     cpu = {amd64: "x86-64-v3"}
     both = compile.build(tools, project, chosen, [amd64, arm64], target_cpu=cpu, env=env, cache=cache, say=print)
-    assert [b"it has AVX2" in each.path.read_bytes() for each in both] == [True, False]
+    for binary, words in zip(both, [(b"Rust has AVX2", b"C has AVX2"), (b"Rust has none", b"C has none")], strict=True):
+        content = binary.path.read_bytes()
+        assert all(each in content for each in words), binary.platform

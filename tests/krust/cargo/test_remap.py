@@ -67,6 +67,15 @@ def test_flags_for_c_are_added_to_the_users(users: dict[str, str], name: str, te
     assert remap.c_flags(_PLACES, [host], env)[filled(name)] == text
 
 
+def test_a_processor_comes_before_the_users_flags_which_may_name_another(host: Target) -> None:
+    flags = remap.c_flags(_PLACES, [host], {"CFLAGS": "-O1"}, cpus={host: "x86-64-v3"})
+    under = host.triple.replace("-", "_")
+    assert flags == {
+        f"CFLAGS_{under}": f"-mcpu=x86-64-v3 -O1 {_OURS}",
+        f"CXXFLAGS_{under}": f"-mcpu=x86-64-v3 {_OURS}",
+    }
+
+
 def test_a_path_with_a_space_needs_cc_to_know_quotes(host: Target) -> None:
     places = ((Path("/home/m e"), "/src"), *_PLACES)
     name = f"CFLAGS_{host.triple.replace('-', '_')}"
