@@ -24,6 +24,8 @@ _KRUSTS_OWN = {
     "--profile": "use krust's --profile",
     "--release": "use krust's --profile",
     "-r": "use krust's --profile",
+    **dict.fromkeys(("-p", "--package", "--bin", "--example", "--workspace", "--all"), "give it before '--'"),
+    **dict.fromkeys(("-h", "--help"), "run 'cargo build --help'"),
 }
 
 
@@ -157,7 +159,9 @@ def _calls(
         else:
             arguments[target] = rustflags.argument(target, users[target], ours)
     # What the user has set stays: someone who names a linker or a C compiler means it.
-    given = {**linkers, **env, **remap.c_flags(places, targets, env)}
+    # A compiler of theirs might not know the processor by the name that rustc and zig have from LLVM.
+    cpus = {target: cpu for target, cpu in request.target_cpu.items() if zig.compiles_c(target, env)}
+    given = {**linkers, **env, **remap.c_flags(places, targets, env, cpus=cpus)}
     bare = {name: value for name, value in given.items() if name not in (rustflags.VARIABLE, rustflags.PLAIN)}
     independent = frozenset(each for each in targets if rustflags.is_position_independent(users[each].flags))
     calls = [
@@ -195,7 +199,7 @@ def _run(
             say(text.rstrip("\n"))
             return
         messages.append(text)
-        if (artifact := Artifact.parse(text)) and (path := artifact.executable):
+        if (artifact := Artifact.parse(text)) and (path := artifact.executable) and not artifact.test:
             for kind in artifact.kinds:
                 if binary := wanted.get((artifact.package_id, kind, artifact.name)):
                     target = _target(path, call.targets)

@@ -17,13 +17,17 @@ FORMAT = "--message-format=json-render-diagnostics"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """Files made of one target of one package. `executable` is None for what cannot be run."""
+    """Files made of one target of one package. `executable` is None for what cannot be run.
+
+    test  it is what tests the target, and no program: `--tests` and `--all-targets` make one of each binary
+    """
 
     package_id: str
     name: str
     kinds: tuple[str, ...]
     files: tuple[Path, ...]
     executable: Path | None
+    test: bool
 
     @classmethod
     def parse(cls, line: str) -> Self | None:
@@ -41,6 +45,7 @@ class Artifact:
                 kinds=target.texts("kind"),
                 files=tuple(map(Path, fields.texts("filenames"))),
                 executable=None if executable is None else Path(executable),
+                test=fields.object("profile").value.get("test") is True,
             )
         except (ValueError, RecursionError):
             return None

@@ -84,6 +84,7 @@ def find(directory: Path, *, env: Mapping[str, str], cache: Path | None = None) 
 
 def _ask(rustc: Path, directory: Path, env: Mapping[str, str]) -> Answers:
     questions = [(rustc, "-vV"), (rustc, "--print=sysroot")]
+    env = {**env, "RUST_BACKTRACE": "0"}  # a toolchain that is not installed is no fault of rustup's
     # Two of rustup's would both write its settings where there are none yet, and one read what is half written.
     rounds = [[each] for each in questions] if answers.is_rustups(rustc) else [questions]
     try:

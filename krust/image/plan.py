@@ -128,7 +128,7 @@ class Workshop:
 
     def _words(self, plans: Sequence[Plan]) -> list[str]:
         features = plans[0].settings.features
-        quiet = ["--quiet"] if self.settings.console.quiet else []
+        quiet = ["--quiet"] if self.settings.console.quiet and not {"-q", "--quiet"} & {*self.cargo_args} else []
         return [*quiet, *([f"--features={','.join(features)}"] if features else []), *self.cargo_args]
 
     def _plan(self, target: BinaryTarget, git: Git, network: Network, store: Store, *, offline: bool) -> Plan:

@@ -247,7 +247,9 @@ def test_it_needs_no_home(hello: Path, build: Build, env: dict[str, str], host: 
     assert run(build(hello, env=env).path).stdout == b"Hello from krust!\n"
 
 
-@pytest.mark.parametrize("word", ["--target", "--target=x", "--release", "--profile=dev", "--message-format=json"])
+@pytest.mark.parametrize(
+    "word", ["--target", "--target=x", "--release", "--profile=dev", "--message-format=json", "--bin=x", "-p", "--help"]
+)
 def test_what_krust_says_to_cargo_cannot_be_said_twice(word: str, hello: Path, build: Build) -> None:
     with pytest.raises(SettingError, match=f"cannot pass '{word}' to cargo: "):
         build(hello, cargo_args=(word, "x"))

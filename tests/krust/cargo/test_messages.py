@@ -16,6 +16,7 @@ _ARTIFACT = {
     "target": {"kind": ["bin"], "name": "p"},
     "filenames": ["/p/target/release/p"],
     "executable": "/p/target/release/p",
+    "profile": {"opt_level": "3", "test": False},
 }
 
 
@@ -26,6 +27,7 @@ def test_an_artifact_is_read() -> None:
         kinds=("bin",),
         files=(Path("/p/target/release/p"),),
         executable=Path("/p/target/release/p"),
+        test=False,
     )
 
 

@@ -285,7 +285,8 @@ def test_flags_win_and_cargos_own_words_are_passed_on(krust: Krust, tmp_path: Pa
     project = write_project(tmp_path / "project", files)
     built = krust(
         "build", "--no-push", "--base=scratch", "--profile=dev", "-p", "a", project,
-        *("--", "--features", "loud", "--config", "profile.dev.opt-level=1", "--jobs=1"),
+        # With --tests cargo makes two executables of each binary, one of which is no program.
+        *("--", "--features", "loud", "--config", "profile.dev.opt-level=1", "--jobs=1", "--tests"),
         env=cargo.env,
     )  # fmt: skip
     assert built.code == 0, built.stderr
