@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from threading import Event
 
+from plumbing.errors import Malformed
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
 from plumbing.oci.exchange import Progress, Sink, Source, Stream
@@ -19,6 +20,9 @@ from plumbing.store.walk import walk
 
 JOBS = 4
 """Blobs that are moved at once."""
+
+MOST = 64 << 20
+"""Bytes of manifests and indexes of one image. They are in memory together; real ones have some kilobytes."""
 
 _MOMENT = 0.3
 """Seconds in which what is being moved may end in order, after Ctrl-C."""
@@ -35,8 +39,13 @@ def copy(source: Source, sink: Sink, root: Descriptor, *, jobs: int = JOBS, prog
     if is_node(root.media_type) and sink.complete(root):
         return
     raws: dict[Digest, bytes] = {}
+    held = 0
 
     def read(node: Descriptor) -> bytes:
+        nonlocal held
+        held += node.size
+        if held > MOST:
+            raise Malformed("image", root.digest, expected=f"at most {MOST} bytes of manifests and indexes")
         raws[node.digest] = source.read(node)
         return raws[node.digest]
 

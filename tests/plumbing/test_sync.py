@@ -15,10 +15,11 @@ from plumbing.oci import mediatype
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
 from plumbing.oci.exchange import Stream
+from plumbing.oci.index import Index
 from plumbing.store import Store
 from plumbing.store.fsck import fsck
 from plumbing.store.walk import DEEPEST
-from plumbing.sync import copy
+from plumbing.sync import MOST, copy
 from tests.plumbing.store.images import put_image, put_images, put_index
 
 jobs = pytest.mark.parametrize("jobs", [1, 4])
@@ -221,6 +222,18 @@ def test_a_source_that_gives_other_bytes_is_said_and_leaves_none(jobs: int, sour
     path.write_bytes(b"bad")
     copy(source, sink, root, jobs=jobs)
     assert fsck(sink, [root]).problems == ()
+
+
+def test_an_index_of_endless_manifests_ends_before_the_memory_does(source: Store, sink: Store) -> None:
+    """Each of them as large as a manifest may be, and all of them good."""
+    raw = source.read(put_image(source))
+    large = [raw[:-1] + b" " * size + b"}" for size in range(3_900_000, 3_900_000 + 18)]
+    index = source.put(Index.of([source.put(each, mediatype.MANIFEST) for each in large]).raw, mediatype.INDEX)
+    with pytest.raises(
+        Malformed, match=f"malformed image '{index.digest}': expected at most {MOST} bytes of manifests"
+    ):
+        copy(source, sink, index)
+    assert not list(sink.blobs)
 
 
 def test_a_hostile_root_ends(source: Store, sink: Store) -> None:
