@@ -31,6 +31,9 @@ _BUILD_STD = "-Zbuild-std=std,panic_abort,panic_unwind"
 _WORK = ".tmp"
 """What is put after the name of the folder in which the first of the libraries, and all others, are built."""
 
+_AT_ONCE = 2
+"""Libraries in one call of cargo. It works on all that are in a call, so with more an interrupt would lose them all."""
+
 Way = Literal["installed", "built", "rustup", "source", "none"]
 """With the compiler, by krust before; the next build gets it from rustup, or builds it from source; nothing does."""
 
@@ -128,7 +131,7 @@ def _missing(toolchain: Toolchain, targets: Sequence[Target], cache: Path) -> li
 def _build_missing(
     toolchain: Toolchain, targets: Sequence[Target], env: Mapping[str, str], cache: Path, say: Callable[[str], None]
 ) -> None:
-    """Build what is still missing once nobody else builds any of it: one call of cargo, which shares out the cores."""
+    """Build what is still missing once nobody else builds any of it."""
     _sweep(cache)
     with contextlib.ExitStack() as stack:
         locks = [
@@ -202,7 +205,8 @@ def _build(
                 raise CargoError(f"cannot build the standard library of '{target}': cargo named none; update Rust")
             sysroot.rename(place(toolchain, target, cache))
 
-        _compile(toolchain, targets, package, locks, {**linkers, **_plain(env)}, env, whole)
+        for at in range(0, len(targets), _AT_ONCE):
+            _compile(toolchain, targets[at : at + _AT_ONCE], package, locks, {**linkers, **_plain(env)}, env, whole)
     except OSError as error:
         fault = f"cannot keep the standard library of '{targets[0]}' in '{first.parent}': {error.strerror}"
         raise ToolchainError(f"{fault}; make room, or name another cache directory") from error

@@ -183,21 +183,26 @@ import os, sys
 from pathlib import Path
 from krust.cargo import std, toolchain
 from krust.cargo.targets import host_platform, target_of
+from plumbing.oci.platform import Platform
 env = dict(os.environ)
 tools = toolchain.find(Path("/"), env=env)
-cache = Path(sys.argv[1])
+cache, *names = map(Path, sys.argv[1:])
+targets = [target_of(Platform.parse(str(name))) for name in names]
 try:
     say = lambda line: print(line, flush=True)
-    std.sysroots(tools, [target_of(host_platform())], Path("/"), env=env, cache=cache, say=say)
+    std.sysroots(tools, targets or [target_of(host_platform())], Path("/"), env=env, cache=cache, say=say)
 except KeyboardInterrupt:
     sys.exit(130)
 """
 
 
 @contextlib.contextmanager
-def getting(cache: Path, env: dict[str, str], *, told: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A krust that gets a standard library into `cache`, from the moment it tells of it, to the end of the block."""
-    command = [sys.executable, "-c", _KRUST, str(cache)]
+def getting(cache: Path, env: dict[str, str], *platforms: str, told: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A krust that gets standard libraries, of this machine where no platform is named, into `cache`.
+
+    From the moment it says `told`, to the end of the block.
+    """
+    command = [sys.executable, "-c", _KRUST, str(cache), *platforms]
     with tempfile.TemporaryFile() as out:
         krust = subprocess.Popen(command, cwd=ROOT, env=env, stdout=out)
         try:
@@ -223,6 +228,30 @@ def test_a_build_that_is_killed_leaves_nothing_that_is_used(seconds: float, debi
         assert krust.wait(10) == 130
     assert whole(tmp_path) == []
     assert [path.suffix for path in (tmp_path / "std").iterdir()] == [".lock"]
+    assert at_work(tmp_path) == []
+
+
+def test_no_more_than_two_are_built_at_once(debian, tmp_path: Path) -> None:
+    cargo, calls = tmp_path / "cargo", tmp_path / "calls"
+    cargo.write_text(f'#!/bin/sh\necho "$@" >>{calls}\nexec {debian["CARGO"]} "$@"\n')
+    cargo.chmod(0o755)
+    env = {**debian, "CARGO": str(cargo)}
+    platforms = ("linux/arm64", "linux/ppc64le", "linux/s390x")
+    with getting(tmp_path, env, *platforms, told="building the standard library of aarch64") as krust:
+        until(lambda: works(tmp_path))
+        krust.send_signal(signal.SIGTERM)
+        assert krust.wait(10) == 130
+    assert [line.count("--target=") for line in calls.read_text().splitlines() if "build-std" in line] == [2]
+    assert at_work(tmp_path) == []
+
+
+def at_work(folder: Path) -> list[str]:
+    """Processes that have anything below `folder` in their words."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            lines.append(path.read_text(errors="replace").replace("\0", " "))
+    return [line for line in lines if f"{folder}/" in line]
 
 
 def whole(cache: Path) -> list[str]:
