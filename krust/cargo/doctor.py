@@ -66,6 +66,7 @@ class Examination:
 
 
 _SOURCE = "rust-src"
+_COMPILER_FIRST = "get a compiler first"
 
 
 def examine(directory: Path, *, env: Mapping[str, str], cache: Path) -> Examination:
@@ -78,7 +79,7 @@ def examine(directory: Path, *, env: Mapping[str, str], cache: Path) -> Examinat
         found = toolchain.find(directory, env=env)
     except ToolchainError as error:
         compiler = Fact(name="compiler", found=None, remedy=str(error))
-        none = tuple(_platform(target, "none", str(error), env) for target in TARGETS)
+        none = tuple(_platform(target, "none", _COMPILER_FIRST, env) for target in TARGETS)
         return Examination(tools=(compiler, *_linkers()), platforms=none)
     platforms = []
     for target, way in std.ways(found, TARGETS, directory, env=env, cache=cache).items():

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from krust.cargo.doctor import Examination, Fact, PlatformFacts, examine
+from krust.cargo.git import Git
+from krust.config.found import Found
+from krust.config.keys import REPO
+from krust.config.layers import person, variables
+from krust.config.placeholders import Facts
+from krust.config.resolve import user_config_path
+from krust.errors import ProjectError
 from krust.settings import Settings
 from plumbing.commands.group import FAILED
 from plumbing.commands.network import credentials_option
-from plumbing.errors import PlumbingError
+from plumbing.errors import PlumbingError, shown
 from plumbing.oci import document
 from plumbing.oci.reference import Reference
 from plumbing.registry.credentials import Credentials
@@ -26,7 +33,7 @@ _WAYS = {
     "none": "missing",
 }
 _ENGINE = "apt-get install docker.io, or podman"
-_KUBECTL = "see https://kubernetes.io/docs/tasks/tools"
+_KUBECTL = "apt-get install kubernetes-client, or see https://kubernetes.io/docs/tasks/tools"
 
 
 def programs(path: str) -> list[Fact]:
@@ -38,12 +45,14 @@ def programs(path: str) -> list[Fact]:
     ]
 
 
-def login(repo: str | None, credentials: Credentials) -> Fact:
-    """Who would push to KRUST_REPO, and where that is kept; nothing is asked of the registry."""
-    if repo is None:
-        return Fact(name="repository", found=None, remedy="set KRUST_REPO, such as ghcr.io/me")
-    host = Reference.parse(f"{repo.rstrip('/')}/any").registry
+def login(directory: Path, env: Mapping[str, str], credentials: Credentials) -> Fact:
+    """Who would push to KRUST_REPO, or to the person's own `repo`, and where that is kept; no registry is asked."""
     try:
+        facts = Facts(version="", git=Git(directory, env), env=env)
+        repo = Found([person(user_config_path(env)), variables(env)], facts).optional(REPO).value
+        if repo is None:
+            return Fact(name="repository", found=None, remedy="set KRUST_REPO, such as ghcr.io/me")
+        host = Reference.parse(f"{repo}/any").registry
         credential = credentials.find(host)
     except PlumbingError as error:
         return Fact(name="repository", found=None, remedy=str(error))
@@ -101,8 +110,10 @@ def command(ctx: click.Context, directory: Path, as_json: bool, credentials: Cre
     Nothing is changed and no registry is asked. Exit 1 if this machine's platform cannot be built.
     """
     settings: Settings = ctx.obj
+    if not directory.is_dir():
+        raise ProjectError(f"cannot look at '{shown(directory)}': no such directory")
     examination = examine(directory, env=settings.env, cache=settings.cache)
-    facts = [*programs(settings.env.get("PATH", "")), login(settings.env.get("KRUST_REPO"), credentials)]
+    facts = [*programs(settings.env.get("PATH", "")), login(directory, settings.env, credentials)]
     if as_json:
         click.echo(document.dump(account(examination, facts)).decode())
     else:

@@ -38,6 +38,8 @@ def test_without_a_compiler_it_says_how_to_get_one_and_fails(krust: Krust, hello
     first = said.stdout.splitlines()[0]
     assert first.startswith("compiler        missing: cannot find ")
     assert "rust" in first
+    assert said.stdout.count(first.partition("missing: ")[2]) == 1, "once, and not for each platform"
+    assert f"{host_platform()!s:16}missing: get a compiler first; this machine's" in said.stdout
 
 
 def test_it_says_who_would_push_and_no_secret(krust: Krust, hello: Path, tmp_path: Path) -> None:
@@ -48,6 +50,31 @@ def test_it_says_who_would_push_and_no_secret(krust: Krust, hello: Path, tmp_pat
     assert "hunter2" not in said.stdout + said.stderr
     nobody = krust("doctor", hello, env={"KRUST_REPO": "other.example/me"}).stdout
     assert "nobody; 'krust login other.example' if it asks who you are" in nobody
+
+
+@pytest.mark.parametrize(
+    ("repo", "config", "line"),
+    [
+        ("", "", "missing: set KRUST_REPO, such as ghcr.io/me"),
+        ("", 'repo = "mine.example/x"', "mine.example/x, as nobody; 'krust login mine.example' "),
+        ("other.example", 'repo = "mine.example/x"', "other.example, as nobody; 'krust login other.example' "),
+        ("UPPER/x", "", "missing: malformed repo 'UPPER/x' in 'KRUST_REPO': expected host"),
+        ("", "repo = 1", "missing: malformed repo '1' in '"),
+    ],
+)
+def test_the_repository_is_the_one_that_a_build_would_push_to(
+    repo: str, config: str, line: str, krust: Krust, hello: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "krust").mkdir()
+    (tmp_path / "krust/config.toml").write_text(config)
+    said = krust("doctor", hello, env={"KRUST_REPO": repo, "XDG_CONFIG_HOME": str(tmp_path)}).stdout
+    assert f"\nrepository      {line}" in said
+
+
+def test_no_directory_is_an_error(krust: Krust) -> None:
+    said = krust("doctor", "nowhere")
+    assert (said.code, said.stdout) == (1, "")
+    assert said.fault == "krust: cannot look at 'nowhere': no such directory"
 
 
 @pytest.mark.slow
