@@ -110,6 +110,9 @@ class _Watched:
         self.advance(descriptor, -self._read.get(descriptor.digest, 0))
         return _WatchedStream(open_(descriptor), descriptor, self)
 
+    def __str__(self) -> str:
+        return str(self._source)
+
     def advance(self, descriptor: Descriptor, count: int) -> None:
         if self._stopped.is_set():
             raise _Stopped

@@ -22,20 +22,28 @@ _PART = re.compile(r"bytes (\d{1,19})-\d{1,19}/(?:\d{1,19}|\*)")
 class BlobStream:
     """The blob of `descriptor`: hashed and counted while it is read, so that b"" comes only after the right bytes.
 
-    Raises DigestMismatch for others, too few or too many of them; Missing, Unreachable, RegistryError.
+    verify  or they are only counted, for whoever hashes them
+    raises  DigestMismatch for others, too few or too many of them; Missing, Unreachable, RegistryError
     """
 
     def __init__(
-        self, client: Client, url: str, descriptor: Descriptor, *, scopes: tuple[str, ...], where: str
+        self,
+        client: Client,
+        url: str,
+        descriptor: Descriptor,
+        *,
+        scopes: tuple[str, ...],
+        where: str,
+        verify: bool = True,
     ) -> None:
         self._client = client
         doing = f"fetch '{descriptor.digest}' from '{where}'"
         self._request = Request(method="GET", url=url, doing=doing, scopes=scopes)
         self._descriptor = descriptor
         self._where = where
-        self._hasher = descriptor.digest.hasher()
-        self._taken = 0  # bytes that were hashed
-        self._rest = b""  # what came with the last chunk, hashed, and not asked for yet
+        self._hasher = descriptor.digest.hasher() if verify else None
+        self._taken = 0  # bytes that came
+        self._rest = b""  # what came with the last chunk, and was not asked for yet
         self._ended = False
         self._breaks = 0
         self._broke_at = 0
@@ -66,13 +74,13 @@ class BlobStream:
                 continue
             if chunk:
                 self._taken += len(chunk)
-                self._hasher.update(chunk)
+                if self._hasher is not None:
+                    self._hasher.update(chunk)
             if self._taken > self._descriptor.size:
                 self._wrong(f"more than {self._descriptor.size} bytes")
             if not chunk:
                 self._ended = True
-                found = Digest.ending(self._hasher)
-                if found != self._descriptor.digest:
+                if self._hasher is not None and (found := Digest.ending(self._hasher)) != self._descriptor.digest:
                     self._wrong(found)
             return chunk
 

@@ -58,12 +58,11 @@ class Repository:
 
     def open_blob(self, descriptor: Descriptor) -> BlobStream:
         """A blob as a verified stream. Raises Missing, RegistryError; while it is read, DigestMismatch, Unreachable."""
-        url = self._client.url(f"{self._path}/blobs/{descriptor.digest}")
-        return BlobStream(self._client, url, descriptor, scopes=self._scopes, where=str(self))
+        return self._open(descriptor, verify=True)
 
     def open_unverified(self, descriptor: Descriptor) -> BlobStream:
-        """As `open_blob`: what comes from far is verified while it passes, whoever it is for."""
-        return self.open_blob(descriptor)
+        """As `open_blob`, for a sink that verifies what it gets: here the bytes are only counted."""
+        return self._open(descriptor, verify=False)
 
     def resolve(self, reference: str | Digest) -> Descriptor:
         """What a tag or a digest means now. Raises Missing, Malformed, RegistryError."""
@@ -132,6 +131,10 @@ class Repository:
                     self._put(child.digest, child, self._raws[child.digest], self._pushing(child))
             elif child.digest in self._sources and not self._has_blob(child):
                 self._upload(child, self._sources[child.digest], None)
+
+    def _open(self, descriptor: Descriptor, *, verify: bool) -> BlobStream:
+        url = self._client.url(f"{self._path}/blobs/{descriptor.digest}")
+        return BlobStream(self._client, url, descriptor, scopes=self._scopes, where=str(self), verify=verify)
 
     def _has_node(self, node: Descriptor) -> bool:
         return self._manifests.means(node.digest, node.digest, self._pushing(node))

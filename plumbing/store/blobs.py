@@ -163,12 +163,17 @@ class BlobWriter:
         self._blobs = blobs
         import tempfile  # here: it costs more than most commands that only read
 
-        descriptor, name = tempfile.mkstemp(dir=blobs.staging)
-        while not lock.hold(descriptor):  # a gc without grace was faster
-            os.close(descriptor)
+        while True:
             descriptor, name = tempfile.mkstemp(dir=blobs.staging)
-        self._file = open(descriptor, "wb", buffering=0)  # noqa: SIM115  (closed by __exit__)
-        self._path: Path | None = Path(name)
+            self._file = open(descriptor, "wb", buffering=0)  # noqa: SIM115  (closed by __exit__)
+            self._path: Path | None = Path(name)
+            try:
+                if lock.hold(descriptor):
+                    break
+            except BaseException:
+                self.__exit__(None, None, None)
+                raise
+            self._file.close()  # a gc without grace was faster
         self._hasher = hashlib.sha256()
         self.size = 0
 
@@ -188,18 +193,25 @@ class BlobWriter:
         self._hasher = digest.hasher()
 
     def commit(
-        self, expected: Digest | None = None, size: int | None = None, *, diff_id: Digest | None = None
+        self,
+        expected: Digest | None = None,
+        size: int | None = None,
+        *,
+        diff_id: Digest | None = None,
+        giver: object = None,
     ) -> Digest:
         """Give the bytes their name; return it. A blob that is there and is known to be right stays, young for gc.
 
         expected, size  what the bytes must be; raises DigestMismatch, and nothing is kept
         diff_id         a fact to keep, of a layer
+        giver           whose bytes they are, and whose fault if they are others; this store's if it is None
         """
+        giver = giver or self._blobs.root
         digest = Digest.ending(self._hasher)
         if size is not None and self.size != size:
-            raise DigestMismatch(expected or digest, f"{self.size} bytes, expected {size}", where=self._blobs.root)
+            raise DigestMismatch(expected or digest, f"{self.size} bytes, expected {size}", where=giver)
         if expected is not None and digest != expected:
-            raise DigestMismatch(expected, digest, where=self._blobs.root)
+            raise DigestMismatch(expected, digest, where=giver)
         with failing_as("write", self._blobs.path(digest)):
             self._settle(digest, diff_id)
         return digest
@@ -234,9 +246,12 @@ class BlobWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        # What went wrong before this is what is said; what was committed is synced; what stays here is for gc.
+        with suppress(OSError):
+            self._file.close()
         if self._path is not None:
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._path.unlink()
 
 
 def freshen(path: Path) -> None:

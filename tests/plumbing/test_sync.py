@@ -287,7 +287,7 @@ def test_an_end_does_not_wait_for_what_is_being_moved(
     root = put_image(source, "one", "two", "three", "four", "five")
     slow = Slow(source)
     if isinstance(error, PlumbingError):
-        real = slow.open_blob
+        real = slow.open_unverified
 
         def refusing(descriptor: Descriptor) -> Stream:
             if descriptor.media_type == mediatype.CONFIG:
@@ -295,7 +295,7 @@ def test_an_end_does_not_wait_for_what_is_being_moved(
                 raise error
             return real(descriptor)
 
-        monkeypatch.setattr(slow, "open_blob", refusing)
+        monkeypatch.setattr(slow, "open_unverified", refusing)
     else:
 
         def interrupted(*_: object, **__: object) -> None:
