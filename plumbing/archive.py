@@ -91,12 +91,20 @@ def _docker(store: Store, files: dict[str, Descriptor], links: dict[str, str]) -
             name = links.get(name, "")
         raise Malformed("archive", name, expected="every file that its manifest.json names")
 
+    made: dict[Digest, tuple[Descriptor, Digest]] = {}
+
+    def layer(name: str) -> tuple[Descriptor, Digest]:
+        tar = file(name)
+        if tar.digest not in made:  # images share layers, and who means harm names one a thousand times
+            made[tar.digest] = _compressed(store, tar)
+        return made[tar.digest]
+
     # an array at the top, which no OCI document has
     listed = document.load(b'{"images":' + store.read(file(_DOCKER)) + b"}", _DOCKER)
     for image in Fields(listed, _DOCKER).objects("images"):
         raw = store.read(file(image.text("Config")))
         config = Config.parse(raw)
-        layers = [_compressed(store, file(name)) for name in image.texts("Layers")]
+        layers = [layer(name) for name in image.texts("Layers")]
         if [diff_id for _, diff_id in layers] != list(config.diff_ids):
             raise Malformed(
                 "archive", image.text("Config"), expected="the layers of which the config speaks", where=_DOCKER

@@ -133,6 +133,8 @@ def _run(
     except OSError as error:
         subject = f" '{error.filename}'" if error.filename else ""
         return _say(name, f"cannot go on: {(error.strerror or str(error)).lower()}{subject}", FAILED)
+    except MemoryError:
+        return _say(name, "cannot go on: out of memory", FAILED)
     return code if isinstance(code, int) else DONE
 
 

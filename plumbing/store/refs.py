@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -127,7 +128,8 @@ class Refs:
         with files.failing_as("read", self._path):
             try:
                 with files.open_regular(self._path) as file:
-                    raw = file.read(_LIMIT + 1)
+                    size = os.fstat(file.fileno()).st_size  # or each reader would ask for a GiB of memory
+                    raw = file.read(min(size, _LIMIT) + 1)
             except FileNotFoundError:
                 raise StoreError(
                     f"cannot read '{self._path}': no such file; put it back, or move the store away and build again"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -170,6 +171,16 @@ def test_layers_may_be_links_to_each_other(tmp_path: Path) -> None:
     contents["3/layer.tar"] = ("symlink", "../1/layer.tar")
     contents["4/layer.tar"] = ("hardlink", "2/layer.tar")
     check(read_archive(archive(tmp_path / "a.tar", contents), tmp_path / "read"), "app:v1")
+
+
+def test_a_layer_that_is_named_very_often_is_compressed_once(tmp_path: Path) -> None:
+    contents = files(Layers=["1/layer.tar"] * 2000)
+    contents["config.json"] = Config.of(AMD64, [Digest.of(LAYERS[0])] * 2000).raw
+    begun = time.process_time()
+    store = read_archive(archive(tmp_path / "it.tar", contents), tmp_path / "store")
+    assert time.process_time() - begun < 1
+    [ref] = store.refs
+    assert len(store.manifest(ref.descriptor).children) == 2001
 
 
 def test_several_images_in_one(tmp_path: Path) -> None:

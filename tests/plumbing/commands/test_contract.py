@@ -270,6 +270,13 @@ def test_a_full_output_is_a_fault(image: Descriptor) -> None:
         assert (done.returncode, done.stderr) == (1, f"{way}: cannot go on: no space left on device\n")
 
 
+def test_no_memory_is_a_fault(store: Store) -> None:
+    os.truncate(store.path / "index.json", 500 << 20)
+    for way, argv in BOTH.items():
+        done = process(["sh", "-c", f"ulimit -v 400000; {' '.join(argv)} ls-refs"], Path.cwd())
+        assert (done.returncode, done.stderr) == (1, f"{way}: cannot go on: out of memory\n")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("way", BOTH)
 def test_an_interrupt_is_exit_130_and_leaves_nothing(way: str, number: signal.Signals, store: Store) -> None:

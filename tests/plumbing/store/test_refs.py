@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,15 @@ def test_a_ref_is_a_descriptor_with_a_name(store: Store, image: Descriptor) -> N
     }
     assert store.refs.get("hello:latest") == Descriptor.parse(json.dumps(written(store)["manifests"][0]))
     assert store.refs.get("hello") is None
+
+
+def test_a_small_index_takes_little_memory(store: Store, image: Descriptor) -> None:
+    store.update_ref("image", image)
+    tracemalloc.start()
+    assert [ref.name for ref in store.refs] == ["image"]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20, "the size that it may have at most is not what is asked for"
 
 
 def test_the_same_name_is_never_there_twice(store: Store, image: Descriptor, other: Descriptor) -> None:
