@@ -56,7 +56,7 @@ def read(kept: Path) -> Answers | None:
         found = json.loads(kept.read_bytes())
         answers = Answers(version=str(found["version"]), sysroot=str(found["sysroot"]))
         return answers if found["state"] == _states(answers) else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

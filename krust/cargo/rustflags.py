@@ -69,7 +69,7 @@ def of_user(
 def _of_target(
     toolchain: Toolchain, target: Target, directory: Path, env: Mapping[str, str], config: Mapping[str, Any]
 ) -> Users:
-    tables = config.get("target", {})
+    tables = _table(config.get("target"))
     text = isinstance(_rustflags(tables.get(target.triple)), str)
     triples = _flags(tables.get(target.triple))
     others = _words(env.get(f"CARGO_TARGET_{target.variable}_RUSTFLAGS", ""))
@@ -194,7 +194,12 @@ def _flags(table: object) -> tuple[str, ...]:
 
 
 def _rustflags(table: object) -> object:
-    return table.get("rustflags") if isinstance(table, dict) else None
+    return _table(table).get("rustflags")
+
+
+def _table(value: object) -> Mapping[str, Any]:
+    """What is no table is cargo's to refuse, when it builds."""
+    return value if isinstance(value, dict) else {}
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -63,6 +63,8 @@ def person(path: Path) -> Layer:
         raise SettingError(f"cannot read '{path}': {error.strerror or error}; make it readable") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"cannot read '{path}': it is no TOML: {error}") from error
+    except RecursionError:
+        raise SettingError(f"cannot read '{path}': it is nested too deep; no setting is") from None
     return _layer(Rank.PERSON, path, "", table)
 
 

@@ -7,6 +7,7 @@ repository, and nowhere else. A `.krustignore` says what is left out, by the pat
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 IGNORE = ".krustignore"
+
+_STARS = r"(?<!\\)\*{3,}"
+"""What means one star, and would take pathspec as good as for ever. gitignore(5), "Pattern Format"."""
 
 _NEVER = (IGNORE, ".git", STORE)
 """What is about the source, wherever it stands."""
@@ -144,7 +148,8 @@ def _patterns(folder: Path) -> tuple[_Patterns, ...]:
     from pathspec import GitIgnoreSpec  # 30 ms, for those who have such a file
 
     try:
-        return (_Patterns(folder, GitIgnoreSpec.from_lines(path.read_text(encoding="utf-8").splitlines())),)
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return (_Patterns(folder, GitIgnoreSpec.from_lines(re.sub(_STARS, "*", line) for line in lines)),)
     except OSError as error:
         raise unreadable(path, error) from error
     except ValueError as error:  # pathspec's, and what is no UTF-8

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from plumbing.errors import Malformed
+from plumbing.errors import Malformed, shown
 
 _FORM = "requirements such as app=web, tier!=db, app in (web,api), tier notin (db), app, !app, joined by commas"
 _SPECIAL = "=!(),><"
@@ -155,7 +155,7 @@ class _Parser:
         return self._tokens.pop()
 
     def _fault(self, expected: str) -> Malformed:
-        found = f"'{self._next()}'" if self._tokens else "its end"
+        found = f"'{shown(self._next())}'" if self._tokens else "its end"
         return Malformed("label selector", self._text, expected=f"{expected}, not {found}")
 
 

@@ -28,8 +28,10 @@ class Origin:
         try:
             parts = urlsplit(url)
             port = parts.port or _PORTS[parts.scheme]
-            # as the DNS has it, or an address in other digits than ASCII's would look like a name, and be connected to
-            host = (parts.hostname or "").rstrip(".").encode("idna").decode("ascii")
+            host = (parts.hostname or "").rstrip(".")
+            if ":" not in host:
+                # as the DNS has it, or an address in other digits than ASCII's would look like a name
+                host = host.encode("idna").decode("ascii")
         except (ValueError, KeyError):
             raise _malformed(url) from None
         if parts.scheme not in _PORTS or not _HOST.fullmatch(host) or "@" in parts.netloc:

@@ -21,6 +21,9 @@ from plumbing.registry.problem import clean
 LIMIT = 1024 * 1024
 """Bytes of a token server's answer."""
 
+LONGEST = 86400.0
+"""Seconds after which a token is renewed in any case: an answer may say any number."""
+
 SHORTEST = 60.0
 """Seconds that a token is taken to be good for, where the answer says less or nothing. distribution, "token"."""
 
@@ -55,7 +58,7 @@ class Token:
         seconds = value.get("expires_in")
         if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not seconds >= SHORTEST:
             seconds = SHORTEST
-        return cls(text, now + seconds)
+        return cls(text, now + min(seconds, LONGEST))
 
     def is_fresh(self, now: float) -> bool:
         return now < self.until - EARLY

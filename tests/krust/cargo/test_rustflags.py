@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,6 +62,12 @@ _PLACES: dict[str, tuple[dict[str, str], dict[str, str], tuple[str, ...]]] = {
     "RUSTFLAGS and variable": ({}, {"RUSTFLAGS": "--cfg=a", "CARGO_TARGET_VARIABLE_RUSTFLAGS": "--cfg=v"}, ()),
     "RUSTFLAGS and words": ({_CONFIG: _OF_TRIPLE_IN_WORDS}, {"RUSTFLAGS": "--cfg=a"}, ()),
 }
+
+
+@pytest.mark.parametrize("config", ['{"target":null}', '{"target":1,"build":[]}', '{"target":{"TRIPLE":[1]}}'])
+def test_tables_that_are_none_hold_no_flags(config: str, tools: Toolchain, host: Target, tmp_path: Path) -> None:
+    said = json.loads(config.replace("TRIPLE", host.triple))
+    assert rustflags._of_target(tools, host, tmp_path, {}, said) == Users(flags=(), carried=())
 
 
 @pytest.fixture(scope="module")

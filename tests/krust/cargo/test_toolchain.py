@@ -63,8 +63,9 @@ def test_answers_are_kept_for_rustups_proxies_until_the_toolchain_changes(tmp_pa
     assert answers.read(kept) == told
     (sysroot / "bin/rustc").write_text("another")
     assert answers.read(kept) is None
-    kept.write_text("{}")
-    assert answers.read(kept) is None
+    for broken in ("{}", "[" * 9999):
+        kept.write_text(broken)
+        assert answers.read(kept) is None
     assert answers.place(sysroot / "bin/rustc", tmp_path, env, kept_in) is None
 
 

@@ -168,6 +168,7 @@ def test_flags_may_be_values_sequences_and_pairs(case: Case) -> None:
     [
         ("repo = ", r"cannot read '.*/person.toml': it is no TOML: Invalid value \(at end of document\)"),
         ("rep = 'x'", "unknown setting 'rep' in '.*/person.toml' at 'rep': did you mean 'repo'?"),
+        (f"repo = {'[' * 9999}", "cannot read '.*/person.toml': it is nested too deep"),
         (
             "user = 'x'",
             "cannot use 'user' in '.*/person.toml' at 'user': it belongs into .workspace.metadata.krust. or ",

@@ -175,6 +175,7 @@ def test_a_file_that_is_not_there_is_an_error(repository: Path) -> None:
     ("ignore", "expected"),
     [
         ({"app/.krustignore": "*.psd\n!keep.psd\n"}, ["a.txt", "art/keep.psd", "art/x.txt"]),
+        ({"app/.krustignore": f"{'*' * 200}.psd\n!\\***\n"}, ["a.txt", "art/x.txt"]),
         ({"app/.krustignore": "/krustdata/art/\n# words\n"}, ["a.txt", "b.psd"]),
         ({"app/.krustignore": "/art/\n"}, ["a.txt", "art/c.psd", "art/keep.psd", "art/x.txt", "b.psd"]),
         ({"app/krustdata/.krustignore": "/art/\n"}, ["a.txt", "b.psd"]),

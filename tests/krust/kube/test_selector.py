@@ -97,6 +97,7 @@ def test_what_is_no_selector_is_refused(text: str) -> None:
     [
         ("app in (web", "expected ',' or ')', not its end"),
         ("app web", "expected '=' or '==' or '!=' or 'in' or 'notin' or '>' or '<', not 'web'"),
+        ("app \x1b", r"or '<', not '\x1b'"),
         ("app,", "expected a key or a value, not its end"),
         ("app in (a b)", "expected ',' or ')', not 'b'"),
         ("Example/app", "malformed label key 'Example/app': expected before '/' a domain"),

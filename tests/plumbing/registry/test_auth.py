@@ -116,6 +116,17 @@ def test_a_token_is_asked_for_once_and_used_until_thirty_seconds_before_its_end(
     assert registry.tokens[0].headers == {"Authorization": BASIC}
 
 
+@pytest.mark.parametrize("seconds", [86400, 10**400, float("inf")])
+def test_a_token_counts_for_a_day_at_most(seconds: float) -> None:
+    body = {"token": "x", "expires_in": seconds}
+    registry = Registry(token=lambda request: answered(200, request.url, body=body))
+    registry.auth.learn(bearer())
+    for later in (0, 86369, 86370):
+        registry.now = 1000 + later
+        registry.run()
+        assert len(registry.tokens) == (1 if later < 86370 else 2)
+
+
 @pytest.mark.parametrize(
     "fields", [{}, {"expires_in": 5}, {"expires_in": None}, {"expires_in": "300"}, {"expires_in": True}]
 )

@@ -83,7 +83,9 @@ def test_a_location_that_leads_astray_is_refused(location: str) -> None:
     assert "password" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["//registry.test:443/", "ftp://registry.test:443/", "https://./", "https://:443/"])
+@pytest.mark.parametrize(
+    "url", ["//registry.test:443/", "ftp://registry.test:443/", "https://./", "https://:443/", "https://[fe80::1%Ú]/"]
+)
 def test_what_has_no_scheme_of_ours_or_no_host_has_no_origin(url: str) -> None:
     with pytest.raises(Malformed):
         Origin.of(url)
