@@ -118,7 +118,7 @@ def project(data: bytes) -> None:
 
 def _has(said: dict[str, Any], package: str, executable: str) -> bool:
     return any(
-        each["name"] == package and any(one["name"] == executable for one in each["targets"])
+        each["name"] == package and any(one.get("name") == executable for one in each["targets"])
         for each in said["packages"]
     )
 

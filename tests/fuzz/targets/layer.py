@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip as standard_gzip
 import io
+import re
 import tarfile
 import zlib
 
@@ -48,7 +49,8 @@ def tar(data: bytes) -> None:
         expected = _by_tarfile(data)
         shown = [_shown(member) for member in found]
         if expected is not None:
-            assert shown[: len(expected)] == expected, f"{shown} is to tarfile {expected}"
+            assert len(shown) >= len(expected)
+            assert all(map(_agree, shown, expected)), f"{shown} is to tarfile {expected}"
 
 
 def _summed(data: bytes) -> bytes:
@@ -63,6 +65,11 @@ def _summed(data: bytes) -> bytes:
 
 def _shown(member: Member) -> tuple[object, ...]:
     return member.path, member.kind, member.mode, member.uid, member.gid, member.size, member.target
+
+
+def _agree(ours: tuple[object, ...], theirs: tuple[object, ...]) -> bool:
+    """A file whose name ends in a slash is a directory, as for libarchive; for tarfile only in the oldest tars."""
+    return ours == theirs or (ours == (theirs[0], "directory", *theirs[2:5], 0, None) and theirs[1] == "file")
 
 
 def _by_tarfile(data: bytes) -> list[tuple[object, ...]] | None:
@@ -87,7 +94,12 @@ def _by_tarfile(data: bytes) -> list[tuple[object, ...]] | None:
 def gzip(data: bytes) -> None:
     found = malformed(_plain, "gzip", data)
     expected = _by_gzip(data)
-    assert found == expected, "Python's own gzip reads it otherwise"
+    assert found == expected or (found is None and _has_header_sum(data)), "Python's own gzip reads it otherwise"
+
+
+def _has_header_sum(data: bytes) -> bool:
+    """Which Python's own gzip does not look at."""
+    return any(data[at.end()] & 2 for at in re.finditer(rb"\x1f\x8b\x08(?=[^\0])", data))
 
 
 def _by_gzip(data: bytes) -> bytes | None:

@@ -115,8 +115,12 @@ async def _ask(
     }
     answers: list[MutableMapping[str, Any]] = []
 
+    received = [{"type": "http.request", "body": body, "more_body": False}]
+
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
+        if not received:
+            await asyncio.Event().wait()  # the client says nothing more, and stays
+        return received.pop()
 
     async def send(message: MutableMapping[str, Any]) -> None:
         answers.append(message)
