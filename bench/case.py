@@ -129,6 +129,13 @@ class Found:
     seconds: float = 0.0
     load: float = 0.0
 
+    def memory(self, title: str, peaks: list[tuple[int, int]]) -> None:
+        """Draw how memory depends on a size, both in bytes, and measure the goals `memory` and `flat`, in MiB."""
+        points = [(size / 2**20, peak / 2**20) for size, peak in peaks]
+        self.curves.append(Curves(title, "size (MiB)", "memory (MiB)", {"krust": points}))
+        most = max(peak for _, peak in points)
+        self.measured |= {"memory": most, "flat": points[-1][1] - points[0][1]}
+
     def table(self, title: str, runs: Mapping[str, list[Run]]) -> dict[str, Row]:
         """Add a table of `runs`; return its rows, to which columns may be added."""
         rows = {name: Row(taken) for name, taken in runs.items()}

@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from functools import partial
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import ziglang
 
+from bench.timing import Deed, timed
 from plumbing.oci import mediatype
 from plumbing.oci.config import Config
 from plumbing.oci.descriptor import Descriptor
@@ -24,6 +26,10 @@ from plumbing.store import Store
 from tests.tools import EXAMPLES, KRUST, run
 
 MIB = 1 << 20
+MEMORY_SIZES = (MIB, 64 * MIB, 1024 * MIB, 4096 * MIB)
+"""Of blobs, where the question is whether memory depends on them."""
+
+_SHA256 = "import hashlib, sys; hashlib.file_digest(open(sys.argv[1], 'rb'), 'sha256')"
 _RATIO = 0.47
 """What gzip at level 1 leaves of `big_binary`: that of large programs which embed data, some of it compressed."""
 
@@ -81,6 +87,11 @@ def _binaries() -> list[Path]:
         path for path in Path(sysroot, "lib").glob("*.so*") if path.is_file() and path.stat().st_size > 32 * MIB
     ]
     return [Path(ziglang.__file__).with_name("zig"), *sorted(compiler)]
+
+
+def sha256(file: Path) -> Deed:
+    """One pass over it, in one thread: the least that anything takes which names content by its digest."""
+    return lambda: timed(sys.executable, "-IS", "-c", _SHA256, file)
 
 
 def image(folder: Path, sizes: list[int], *, sparse: bool = False) -> Path:

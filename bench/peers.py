@@ -30,6 +30,7 @@ PEERS = {
     "dockerd": Peer("docker.io", ("--version",)),
     "docker": Peer("docker.io", ("--version",)),
     "hyperfine": Peer("hyperfine", ("--version",)),
+    "ip": Peer("iproute2", ("-V",)),
     "curl": Peer("curl", ("--version",)),
     "go": Peer("golang-go", ("version",)),
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import LogLocator, NullLocator
 
 from bench.case import Case, Curves, Found, Goal, Table
 from bench.results import Results, figure
@@ -89,8 +89,9 @@ def _goals(goals: list[tuple[Goal, float]]) -> Figure:
     axes.set_yticks(places, names, fontsize="small")
     axes.invert_yaxis()
     axes.set_xscale("log")
-    for axis in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
-        axis(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(lambda share, _: f"{share:g}")
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_title("share of each limit; right of the line it is not met", loc="left", fontsize="medium")
     return drawing

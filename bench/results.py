@@ -61,6 +61,7 @@ def _row(value: dict[str, Any]) -> Row:
 
 def render(results: Results, cases: Mapping[str, Case]) -> str:
     """RESULTS.md. `cases` has those that were run, and perhaps others."""
+    numbers = {name: number for number, name in enumerate(cases, start=1)}
     ran = [cases[name] for name in results.cases]
     goals = [(goal, results.cases[case.name].measured.get(key)) for case in ran for key, goal in case.goals.items()]
     met = [_verdict(goal, measured) for goal, measured in goals]
@@ -72,10 +73,10 @@ def render(results: Results, cases: Mapping[str, Case]) -> str:
     ]
     if results.missing:
         parts.append(_markdown(["not there", "why"], [[name, why] for name, why in results.missing.items()]))
-    parts += ["## Goals\n", _goals(results, ran), "![each goal, and what was measured](plots/goals.svg)\n"]
-    parts += ["## Bounds\n", _bounds(results, ran)]
-    for number, case in enumerate(ran, start=1):
-        parts += _section(number, case, results.cases[case.name])
+    parts += ["## Goals\n", _goals(results, ran, numbers), "![each goal, and what was measured](plots/goals.svg)\n"]
+    parts += ["## Bounds\n", _bounds(results, ran, numbers)]
+    for case in ran:
+        parts += _section(numbers[case.name], case, results.cases[case.name])
     return "\n".join(parts)
 
 
@@ -95,22 +96,22 @@ def _verdict(goal: Goal, measured: float | None) -> str:
     return "yes" if goal.met(measured) else "**no**"
 
 
-def _goals(results: Results, cases: list[Case]) -> str:
+def _goals(results: Results, cases: list[Case], numbers: Mapping[str, int]) -> str:
     rows = []
-    for number, case in enumerate(cases, start=1):
+    for case in cases:
         for key, goal in case.goals.items():
             measured = results.cases[case.name].measured.get(key)
             limit = f"{'at least' if goal.lower else 'at most'} {figure(goal.limit, goal.unit)}"
             shown = "" if measured is None else figure(measured, goal.unit)
-            rows.append([str(number), goal.what, limit, shown, _verdict(goal, measured)])
+            rows.append([str(numbers[case.name]), goal.what, limit, shown, _verdict(goal, measured)])
     return _markdown(["case", "goal", "limit", "measured", "met"], rows)
 
 
-def _bounds(results: Results, cases: list[Case]) -> str:
+def _bounds(results: Results, cases: list[Case], numbers: Mapping[str, int]) -> str:
     rows = []
-    for number, case in enumerate(cases, start=1):
+    for case in cases:
         bound = results.cases[case.name].bound
-        rows.append([str(number), case.bound, "not measured" if bound is None else f"{bound:.2f}"])
+        rows.append([str(numbers[case.name]), case.bound, "not measured" if bound is None else f"{bound:.2f}"])
     return _markdown(["case", "bound: nothing could be faster than", "krust takes, times that"], rows)
 
 

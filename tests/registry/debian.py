@@ -10,7 +10,7 @@ from tests.tools import free_port, listens, require_tool, running
 
 _CONFIG = """\
 version: 0.1
-log: {level: error, accesslog: {disabled: true}}
+log: {level: error}  # and of each request a line, for whoever counts them
 storage: {filesystem: {rootdirectory: ROOT}, delete: {enabled: true}}
 http: {addr: ADDRESS, secret: of-the-tests}
 """
