@@ -99,7 +99,7 @@ def _mask(names: str, actions: str, text: str) -> int:
         return _ALL
     mask = 0
     for name in names.split(","):
-        if name.isdecimal() and int(name) < 64:
+        if name.isdecimal() and len(name) < 3 and int(name) < 64:
             mask |= 1 << int(name)
         elif name in _NAMES:
             mask |= 1 << _NAMES.index(name)

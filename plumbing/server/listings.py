@@ -22,6 +22,9 @@ from plumbing.server.refusal import Refusal
 from plumbing.server.registry import digest_in, registry_of, repository_of
 from plumbing.store import Store
 
+_DIGITS = 18
+"""Of a number in a query that can mean anything."""
+
 _PAGE = document.LIMIT // 2
 """Bytes of descriptors in one answer: an index must stay within what every client reads."""
 
@@ -72,7 +75,7 @@ def _page(request: Request, items: Iterable[str]) -> tuple[list[str], dict[str, 
     said = request.query_params.get("n")
     if said is None:
         return rest, {}
-    if not said.isdecimal():
+    if not said.isdecimal() or len(said) > _DIGITS:
         raise Refusal(400, "PAGINATION_NUMBER_INVALID", f"malformed n '{shown(said)}': expected a number")
     page = rest[: int(said)]
     if not page or len(page) == len(rest):

@@ -49,6 +49,7 @@ def test_setcap_text_is_the_kernels_struct(text: str, expected: str) -> None:
         ("cap_xyzzy=ep", "capabilities.7."),
         ("cap_chown,=ep", "a capability of Linux"),
         ("64=ep", "capability '64'"),
+        (f"{'1' * 5000}=ep", "capability '111"),
         ("cap_net_raw=ep cap_chown=p", "for all the capabilities of the file or for none"),
         ("cap_net_raw=ep\0", "NAME"),
     ],
