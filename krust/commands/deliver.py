@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -188,15 +188,15 @@ def account(store: Store, made: Made) -> dict[str, Any]:
 
 
 def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """Write a file, whole or not at all. Raises StoreError."""
+    """Write a file, whole or not at all, with what the umask leaves of `mode`. Raises StoreError."""
     from plumbing.store.files import failing_as
 
-    with failing_as("write", path), tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        written = Path(file.name)
+    written = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+    with failing_as("write", path):
+        descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
-            file.write(text)
-            file.flush()
-            written.chmod(mode)
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
             written.replace(path)
         finally:
             written.unlink(missing_ok=True)
