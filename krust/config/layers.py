@@ -149,7 +149,7 @@ def _layer(rank: Rank, file: Path, table: str, value: object) -> Layer:
     known = {key.name: key for key in TABLE} | {key.older: key for key in TABLE if key.older}
     found: dict[str, Said] = {}
     for name, each in value.items():
-        path = f"{table}{below(name)}" if table else name
+        path = f"{table}{below(name)}".removeprefix(".")
         origin = Origin(rank=rank, name=table, file=file, path=path)
         key = known.get(name)
         if key is None:

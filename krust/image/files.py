@@ -152,7 +152,7 @@ def _patterns(folder: Path) -> tuple[_Patterns, ...]:
         return (_Patterns(folder, GitIgnoreSpec.from_lines(re.sub(_STARS, "*", line) for line in lines)),)
     except OSError as error:
         raise unreadable(path, error) from error
-    except ValueError as error:  # pathspec's, and what is no UTF-8
+    except (ValueError, re.error) as error:  # pathspec's, and what is no UTF-8
         raise SettingError(f"cannot read '{path}': {error}; see gitignore(5)") from error
 
 

@@ -63,9 +63,23 @@ def _expanded(said: str) -> str | None:
     return made
 
 
-@target(*(key.example for key in keys.TABLE), "[", "]", "'''", '"""', "\\u0000", "=", "{", "}", ".", "#", "\n")
+@target(
+    *(key.example for key in keys.TABLE),
+    "[",
+    "]",
+    "'''",
+    '"""',
+    "\\u0000",
+    "=",
+    "{",
+    "}",
+    ".",
+    "#",
+    "\n",
+    longest=1 << 13,
+)
 def person(data: bytes) -> None:
-    """The TOML of the person who builds."""
+    """The TOML of the person who builds. What is longer is not theirs to read quickly: tomllib is quadratic in keys."""
     with folder() as place:
         path = place / "config.toml"
         path.write_bytes(data)

@@ -211,9 +211,10 @@ def test_krustignore_counts_for_files_in_the_package_alone(repository: Path) -> 
     assert paths(taken(repository, files)) == ["named", "s/z.tmp", "t/y"]
 
 
-def test_a_krustignore_that_is_no_text_is_an_error(repository: Path) -> None:
+@pytest.mark.parametrize("ignore", [b"\xff\n", b"[z-a]\n"])
+def test_a_krustignore_that_cannot_be_understood_is_an_error(ignore: bytes, repository: Path) -> None:
     write(repository, {"app/krustdata/a": ""})
-    (repository / "app/.krustignore").write_bytes(b"\xff\n")
+    (repository / "app/.krustignore").write_bytes(ignore)
     with pytest.raises(SettingError, match=r"cannot read '.*\.krustignore': "):
         taken(repository)
 
