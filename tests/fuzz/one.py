@@ -22,7 +22,7 @@ MEMORY = 256
 SLOW = 3.0
 """Seconds of the processor that an input may take. The code counts its own branches here, and is slow by that."""
 
-_STUCK = 60
+_STUCK = 120
 """Seconds after which an input is taken for one that never ends. There may be other work on this machine."""
 
 
@@ -101,6 +101,7 @@ def main() -> None:
             f"-timeout={_STUCK}",
             "-len_control=0",
             "-print_final_stats=1",
+            "-report_slow_units=600",  # by the clock, which says nothing where others work too
             *options,
         ]
         atheris.Setup([sys.argv[0], *given], run, custom_mutator=run.mutated)
