@@ -19,7 +19,7 @@ import atheris  # type: ignore[import-not-found, import-untyped, unused-ignore]
 MEMORY = 256
 """MiB that an input may need, over what the process has before the first one."""
 
-SLOW = 3.0
+SLOW = 2.0
 """Seconds of the processor that an input may take. The code counts its own branches here, and is slow by that."""
 
 _STUCK = 120

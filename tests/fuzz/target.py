@@ -15,7 +15,7 @@ from plumbing.errors import Malformed, PlumbingError
 CORPUS = Path(__file__).with_name("corpus")
 
 USUAL = 512
-LONGEST = 1 << 17
+LONGEST = 1 << 15
 """Bytes of inputs: enough to say something, and enough that what takes quadratic time is noticed."""
 
 _LONGEST_MESSAGE = 2000

@@ -68,7 +68,7 @@ def _said(event: yaml.Event) -> tuple[object, ...]:
     return type(event).__name__, *(getattr(event, name, None) for name in fields)
 
 
-@target(*_YAML, longest=1 << 15)
+@target(*_YAML, longest=1 << 14)
 def splice_references(data: bytes) -> None:
     """What was found becomes an image, and nothing else changes: neither a byte around it, nor what the rest says."""
     read = tried(KubeError, Text.decode, data, "f.yaml")

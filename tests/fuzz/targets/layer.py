@@ -90,7 +90,7 @@ def _by_tarfile(data: bytes) -> list[tuple[object, ...]] | None:
     return found
 
 
-@target(b"\x1f\x8b\x08", b"\x1f\x8b\x08\x00" + bytes(6), longest=1 << 16)
+@target(b"\x1f\x8b\x08", b"\x1f\x8b\x08\x00" + bytes(6))
 def gzip(data: bytes) -> None:
     found = malformed(_plain, "gzip", data)
     expected = _by_gzip(data)
@@ -113,7 +113,7 @@ def _by_gzip(data: bytes) -> bytes | None:
     return None if len(plain) > _MOST else plain
 
 
-@target(b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18", longest=1 << 16)
+@target(b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18")
 def zstd(data: bytes) -> None:
     found = malformed(_plain, "zstd", data)
     if found is not None:

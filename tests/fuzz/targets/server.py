@@ -56,7 +56,7 @@ _EMPTY = Index.of([])
     "%2f",
     "%00",
     "..",
-    longest=1 << 16,
+    longest=1 << 14,
 )  # fmt: skip
 def requests(data: bytes) -> None:
     """Requests after each other; `{location}` is that of the answer before."""

@@ -77,8 +77,7 @@ def ref_name(data: bytes) -> None:
         assert malformed(lambda: refs.Refs(Path("/nowhere")).update({name: (descriptor, refs.ANY)}, print)) is None
 
 
-@target("index.json", "oci-layout", "manifest.json", "blobs/sha256/", "layer.tar", *_INDEX, usual=1 << 13,
-        longest=1 << 15)  # fmt: skip
+@target("index.json", "oci-layout", "manifest.json", "blobs/sha256/", "layer.tar", *_INDEX, usual=1 << 13)  # fmt: skip
 def archive(data: bytes) -> None:
     """A tar, or what is to be in one: files apart by zero bytes, the first line of each its name."""
     with folder() as path:
