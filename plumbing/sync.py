@@ -14,9 +14,10 @@ from plumbing.errors import Malformed
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
 from plumbing.oci.exchange import Progress, Sink, Source, Stream
-from plumbing.oci.index import is_node
+from plumbing.oci.index import Index, is_node
+from plumbing.oci.manifest import Manifest
 from plumbing.oci.mediatype import NONDISTRIBUTABLE
-from plumbing.store.walk import walk
+from plumbing.store.walk import parse, walk
 
 JOBS = 4
 """Blobs that are moved at once."""
@@ -41,13 +42,13 @@ def copy(source: Source, sink: Sink, root: Descriptor, *, jobs: int = JOBS, prog
     raws: dict[Digest, bytes] = {}
     held = 0
 
-    def read(node: Descriptor) -> bytes:
+    def read(node: Descriptor) -> Manifest | Index:
         nonlocal held
         held += node.size
         if held > MOST:
             raise Malformed("image", root.digest, expected=f"at most {MOST} bytes of manifests and indexes")
         raws[node.digest] = source.read(node)
-        return raws[node.digest]
+        return parse(node, raws[node.digest])
 
     everything = list(walk(root, read))
     nodes = [item for item in everything if is_node(item.media_type)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -18,7 +19,7 @@ from plumbing.oci.index import is_node
 from plumbing.oci.platform import Platform
 from plumbing.oci.reference import Reference
 from plumbing.store import Store
-from plumbing.store.images import choose
+from plumbing.store.images import choose, node_of
 from plumbing.store.names import DEFAULT_TAG
 from plumbing.store.walk import walk
 
@@ -35,9 +36,8 @@ def copy(
         reference = Reference.parse(target.removeprefix(REMOTE))
         mounts: dict[Digest, str] = {}
         if origin is not None and origin.registry == reference.registry:
-            mounts = {
-                item.digest: origin.repository for item in walk(root, source.read) if not is_node(item.media_type)
-            }
+            blobs = (item for item in walk(root, partial(node_of, source)) if not is_node(item.media_type))
+            mounts = {item.digest: origin.repository for item in blobs}
         tags = [] if reference.digest else [reference.tag or DEFAULT_TAG]
         push(network, source, root, reference, tags, jobs=jobs, mounts=mounts)
         return

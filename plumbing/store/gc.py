@@ -11,11 +11,12 @@ from pathlib import Path
 from plumbing.errors import StoreError
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
-from plumbing.oci.index import is_node
+from plumbing.oci.index import Index
+from plumbing.oci.manifest import Manifest
 from plumbing.store import hints, lock
 from plumbing.store.files import failing_as
 from plumbing.store.store import Store
-from plumbing.store.walk import Seen
+from plumbing.store.walk import Seen, walk
 
 GRACE = 3600
 """Seconds. A blob is written before the ref that names it: what is younger may be part of an image in the making."""
@@ -48,16 +49,17 @@ def gc(store: Store, *, now: float, grace: float = GRACE, dry_run: bool = False)
 def _mark(store: Store) -> set[Digest]:
     seen: Seen = set()
     todo = [ref.descriptor for ref in store.refs]
+
+    def node(descriptor: Descriptor) -> Manifest | Index:
+        document = store.manifest(descriptor)
+        if document.subject is not None and store.has(document.subject):  # it need not exist: manifest.md, "subject"
+            todo.append(document.subject)
+        return document
+
     while todo:
-        for descriptor in store.walk(todo.pop(), seen=seen):
-            subject = _subject(store, descriptor)
-            if subject is not None and store.has(subject):  # it need not exist: manifest.md, "subject"
-                todo.append(subject)
+        for _ in walk(todo.pop(), node, seen=seen):
+            pass
     return {digest for digest, _ in seen}
-
-
-def _subject(store: Store, descriptor: Descriptor) -> Descriptor | None:
-    return store.manifest(descriptor).subject if is_node(descriptor.media_type) else None
 
 
 def _sweep(store: Store, needed: set[Digest], before: float, *, dry_run: bool) -> Iterator[Garbage]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -77,7 +77,7 @@ class Store:
             strangers = sorted({entry.name for entry in path.iterdir()} - _OWN) if path.exists() else []
             if strangers:
                 raise StoreError(f"cannot make a store of '{path}': it holds '{strangers[0]}'; name an empty folder")
-            (path / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+            files.make_folder(path / "blobs" / "sha256")
             staging = path / "tmp"
             staging.mkdir(exist_ok=True)
             with lock.exclusive(path):
@@ -145,7 +145,7 @@ class Store:
 
     def walk(self, root: Descriptor, *, seen: Seen | None = None) -> Iterator[Descriptor]:
         """Every blob that `root` needs, children first, each once; see walk.walk. Leaves may be missing, nodes not."""
-        return walk(root, self.read, seen=seen)
+        return walk(root, self.manifest, seen=seen)
 
     def describe(self, digest: Digest) -> Descriptor:
         """A descriptor of a blob that is known by its digest only; its media type is what its bytes tell.
@@ -216,10 +216,13 @@ class Store:
         """Take the roots of another layout's index, as they stand there, in place of this one's. Raises Malformed."""
         self.refs.adopt(index)
 
-    def _complete(self, root: Descriptor) -> None:
-        for descriptor in self.walk(root):
-            if self.lacks(descriptor):
-                raise NotFound.blob(descriptor.digest, self.path)
+    def _complete(self, roots: Sequence[Descriptor]) -> None:
+        seen: Seen = set()
+        for root in roots:
+            for descriptor in self.walk(root, seen=seen):
+                if self.lacks(descriptor):
+                    raise NotFound.blob(descriptor.digest, self.path)
+        self.blobs.sync()
 
     # as an end of a copy: plumbing/oci/exchange.py
 

@@ -13,8 +13,8 @@ from plumbing.oci.manifest import Manifest
 DEEPEST = 8
 """Indexes within indexes that are followed: no image has more than two, and a hostile one could have no end."""
 
-Read = Callable[[Descriptor], bytes]
-"""The verified bytes of a manifest or index."""
+Open = Callable[[Descriptor], Manifest | Index]
+"""From what points to a manifest or index to the document, verified."""
 
 
 def parse(descriptor: Descriptor, raw: bytes) -> Manifest | Index:
@@ -25,24 +25,26 @@ Seen = set[tuple[Digest, bool]]
 """The blobs that were met, and whether as a node: another's layout may call a manifest something else elsewhere."""
 
 
-def walk(root: Descriptor, read: Read, *, seen: Seen | None = None) -> Iterator[Descriptor]:
+def walk(root: Descriptor, node: Open, *, seen: Seen | None = None) -> Iterator[Descriptor]:
     """Every blob that `root` needs, children before what names them, each once. Constant memory but for the digests.
 
-    read    raises what is wrong with a node that cannot be read: NotFound, DigestMismatch
+    node    raises what is wrong with a node that cannot be read: NotFound, DigestMismatch, Malformed
     seen    what the caller knows already: that and what is below it is passed over
     raises  Malformed for a node that is no manifest and no index, or is nested too deep
     """
-    yield from _walk(root, read, set() if seen is None else seen, DEEPEST)
+    yield from _walk(root, node, set() if seen is None else seen, DEEPEST)
 
 
-def _walk(descriptor: Descriptor, read: Read, seen: Seen, depth: int) -> Iterator[Descriptor]:
-    met = (descriptor.digest, is_node(descriptor.media_type))
+def _walk(descriptor: Descriptor, node: Open, seen: Seen, depth: int) -> Iterator[Descriptor]:
+    has_children = is_node(descriptor.media_type)
+    met = (descriptor.digest, has_children)
     if met in seen:
         return
     seen.add(met)
-    if is_node(descriptor.media_type):
+    if has_children:
         if depth == 0:
             raise Malformed("index", descriptor.digest, expected=f"at most {DEEPEST} indexes within each other")
-        for child in parse(descriptor, read(descriptor)).children:
-            yield from _walk(child, read, seen, depth - 1)
+        for child in node(descriptor).children:
+            if (child.digest, False) not in seen or is_node(child.media_type):  # most images share most of their blobs
+                yield from _walk(child, node, seen, depth - 1)
     yield descriptor

@@ -8,6 +8,8 @@ from plumbing.errors import DigestMismatch, Malformed, NotFound
 from plumbing.oci import mediatype
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
+from plumbing.oci.index import Index
+from plumbing.oci.manifest import Manifest
 from plumbing.store import Store
 from plumbing.store.walk import DEEPEST, Seen, walk
 from tests.plumbing.store.images import put_image, put_images, put_index
@@ -29,9 +31,9 @@ def test_shared_images_are_read_once(store: Store) -> None:
     root = put_index(store, inner, image, inner)
     read: list[Digest] = []
 
-    def reading(node: Descriptor) -> bytes:
+    def reading(node: Descriptor) -> Manifest | Index:
         read.append(node.digest)
-        return store.read(node)
+        return store.manifest(node)
 
     assert [blob.digest for blob in walk(root, reading)][-3:] == [image.digest, inner.digest, root.digest]
     assert len(read) == 3
