@@ -55,7 +55,9 @@ def main() -> None:
             continue
         sys.stderr.write(f"real: {project}\n")
         source, layout = fetch(project, folder), folder / "store"
-        built = build(KRUST, project, source, layout, env={"CARGO_TARGET_DIR": str(folder / "target")})
+        # Without the ceiling, build scripts that ask git for a commit are told the one of this repository.
+        env = {"CARGO_TARGET_DIR": str(folder / "target"), "GIT_CEILING_DIRECTORIES": str(folder)}
+        built = build(KRUST, project, source, layout, env=env)
         rows += _row(project, built)
         sections += f"\n## {project.name}\n"
         if len(built.references) != project.images:
