@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from krust.errors import SettingError
+from krust.cargo.process import answer
+from krust.errors import CargoError, SettingError, ToolchainError
+from plumbing.errors import shown
 
 _UNBORN, _DETACHED = "(initial)", "(detached)"
 
@@ -57,7 +59,10 @@ class Git:
     @cached_property
     def time(self) -> int:
         """When HEAD was committed: seconds since 1970-01-01 UTC."""
-        return int(self._ask("time", "-c", "log.showSignature=false", "show", "--no-patch", "--format=%ct", "HEAD"))
+        said = self._ask("time", "-c", "log.showSignature=false", "show", "--no-patch", "--format=%ct", "HEAD").strip()
+        if not re.fullmatch(r"-?[0-9]{1,12}", said):
+            raise self._odd("time", said)
+        return int(said)
 
     def revision(self, manifest: Path) -> str | None:
         """The commit that `manifest` and what belongs to it are of, with `-dirty` if a tracked file differs from it.
@@ -75,8 +80,11 @@ class Git:
     def _head(self) -> _Head:
         # git-status(1), "Porcelain Format Version 2". Files that nobody added do not make a tree dirty, as for
         # git describe --dirty: CI leaves too many of them lying about.
-        lines = self._ask("commit", "status", "--porcelain=v2", "--branch", "--untracked-files=no").splitlines()
-        facts = dict(line.removeprefix("# ").split(" ", 1) for line in lines if line.startswith("# branch."))
+        said = self._ask("commit", "status", "--porcelain=v2", "--branch", "--untracked-files=no")
+        lines = said.splitlines()
+        facts = dict(line.removeprefix("# ").partition(" ")[::2] for line in lines if line.startswith("# branch."))
+        if "branch.oid" not in facts or "branch.head" not in facts:
+            raise self._odd("commit", said)
         commit, branch = facts["branch.oid"], facts["branch.head"]
         return _Head(
             commit=None if commit == _UNBORN else commit,
@@ -92,23 +100,22 @@ class Git:
         return frozenset(os.path.realpath(os.path.join(here, name)) for name in names if name)  # noqa: PTH118
 
     def _ask(self, fact: str, *words: str) -> str:
+        # No locks: git's index may be in use by the person's own git, or on a read-only disk.
+        command = ["git", "--no-optional-locks", *words]
         try:
-            # No locks: git's index may be in use by the person's own git, or on a read-only disk.
-            done = subprocess.run(
-                ["git", "--no-optional-locks", *words],
-                cwd=self._directory,
-                env=self._env,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=False,
-            )
-        except OSError as error:
-            raise self._fault(fact, f"cannot start 'git': {error.strerror or error}; install it") from error
-        if done.returncode:
-            said = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
-            reason = said[0].removeprefix("fatal: ") if said else f"git exited with {done.returncode}"
-            raise self._fault(fact, reason)
-        return done.stdout.decode(errors="replace")
+            code, said, why = answer(command, cwd=self._directory, env=self._env, failure="cannot understand 'git'")
+        except ToolchainError as error:
+            reason = getattr(error.__cause__, "strerror", None) or error
+            raise self._fault(fact, f"cannot start 'git': {reason}; install it") from error
+        except CargoError as error:
+            raise self._fault(fact, str(error)) from error
+        if code:
+            lines = [line for line in why.splitlines() if line.strip()]
+            raise self._fault(fact, lines[0].removeprefix("fatal: ") if lines else f"git exited with {code}")
+        return said
+
+    def _odd(self, fact: str, said: str) -> SettingError:
+        return self._fault(fact, f"cannot understand 'git', which says '{shown(said)}'; update it")
 
     def _fault(self, fact: str, reason: str) -> SettingError:
         return SettingError(f"cannot tell git's {fact} in '{self._directory}': {reason}")

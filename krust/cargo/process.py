@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -20,6 +21,15 @@ _GRACE = 5.0
 
 _DYING = 0.5
 """Seconds that are waited for killed grandchildren to be gone; some first processes of containers bury them late."""
+
+LIMIT = 64 * 1024 * 1024
+"""Bytes that a program may answer a question with. Cargo's metadata of 1500 packages has 8 MiB."""
+
+_LINE = 16 * 1024 * 1024
+"""Bytes of a line; a longer one, which is no message of cargo's, comes in several."""
+
+_WORDS = 64 * 1024
+"""Bytes of stderr that are kept where nobody hears it."""
 
 _STOPPED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -40,13 +50,27 @@ def outputs(
     """
     with _interruptible(), contextlib.ExitStack() as stack:
         children = [
-            stack.enter_context(_started(each, cwd, env, quiet=quiet or at > 0)) for at, each in enumerate(commands)
+            stack.enter_context(_started(each, cwd, env, stderr=subprocess.DEVNULL if quiet or at > 0 else _stderr()))
+            for at, each in enumerate(commands)
         ]
-        said = [b"".join(child.stdout or ()).decode("utf-8", "replace") for child in children]
+        said = [_whole(child, failure) for child in children]
         codes = [child.wait() for child in children]
     for code in codes:
         _check(code, failure)
     return said
+
+
+def answer(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], failure: str) -> tuple[int, str, str]:
+    """The exit code of `command`, what it writes to stdout, and the beginning of its stderr. Raises as `run`."""
+    with (
+        _interruptible(),
+        tempfile.TemporaryFile() as words,
+        _started(command, cwd, env, stderr=words.fileno()) as child,
+    ):
+        said = _whole(child, failure)
+        code = child.wait()
+        words.seek(0)
+        return code, said, words.read(_WORDS).decode("utf-8", "replace")
 
 
 def run(
@@ -65,11 +89,21 @@ def run(
             KeyboardInterrupt for SIGINT, SIGTERM and SIGHUP, and whatever `line` raises: the child is stopped then,
             with all its children
     """
-    with _interruptible(), _started(command, cwd, env, keep=keep) as child:
-        for raw in child.stdout or ():
+    with _interruptible(), _started(command, cwd, env, stderr=_stderr(), keep=keep) as child:
+        assert child.stdout is not None
+        while raw := child.stdout.readline(_LINE):
             line(raw.decode("utf-8", "replace"))
         code = child.wait()
     _check(code, failure)
+
+
+def _whole(child: subprocess.Popen[bytes], failure: str) -> str:
+    """All that `child` writes to stdout. Raises CargoError for more than an answer would have."""
+    assert child.stdout is not None
+    raw = child.stdout.read(LIMIT + 1)
+    if len(raw) > LIMIT:
+        raise CargoError(f"{failure}: it says more than {LIMIT} bytes; it may be another program")
+    return raw.decode("utf-8", "replace")
 
 
 def _check(code: int, failure: str) -> None:
@@ -79,12 +113,12 @@ def _check(code: int, failure: str) -> None:
 
 @contextlib.contextmanager
 def _started(
-    command: Sequence[str | Path], cwd: Path, env: Mapping[str, str], *, quiet: bool = False, keep: Sequence[int] = ()
+    command: Sequence[str | Path], cwd: Path, env: Mapping[str, str], *, stderr: int, keep: Sequence[int] = ()
 ) -> Iterator[subprocess.Popen[bytes]]:
     child = None
     try:
         with _held():  # or a signal could come when the child is there, and we do not know it yet
-            child = _start(command, cwd, env, quiet, keep)
+            child = _start(command, cwd, env, stderr, keep)
         yield child
     except BaseException:
         if child is not None:
@@ -96,7 +130,7 @@ def _started(
 
 
 def _start(
-    command: Sequence[str | Path], cwd: Path, env: Mapping[str, str], quiet: bool, keep: Sequence[int]
+    command: Sequence[str | Path], cwd: Path, env: Mapping[str, str], stderr: int, keep: Sequence[int]
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
@@ -105,7 +139,7 @@ def _start(
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL if quiet else _stderr(),
+            stderr=stderr,
             pass_fds=keep,
             # A group of its own: the terminal sends Ctrl-C to krust alone, and krust ends the whole group once. And no
             # terminal: one who asks there for a passphrase, as ssh does, would be stopped in silence, and fails now.
