@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from krust.cargo.git import Git
@@ -18,6 +19,7 @@ from plumbing.oci.reference import Reference
 from tests.fuzz.target import check_message, folder, malformed, target, text, tried
 
 _TABLE = tuple(key.example.partition("=")[2].strip() for key in keys.TABLE)
+_KEYS = {key.name: key for key in keys.TABLE}
 _NAMES = tuple(key.name for key in keys.TABLE)
 
 
@@ -122,17 +124,38 @@ def settings(data: bytes) -> None:
             default_members=("a",),
             metadata=metadata,
         )
-        found = tried(SettingError, _resolve, project, BinaryTarget(package=package, kind="bin", name="a"))
+        found = tried(SettingError, _resolve, project, BinaryTarget(package=package, kind="bin", name="a"), {}, {})
         if found is not None:
             _check(found)
 
 
-def _resolve(project: Project, wanted: BinaryTarget) -> ImageSettings:
-    nobody: dict[str, str] = {"PATH": ""}
-    layers.default_binary(wanted.package)
-    return resolve(
-        project, wanted, flags={}, env=nobody, user_config=Path("/none/config"), git=Git(Path("/none"), nobody)
+@target(*_TABLE, "{version}", "{env.KRUST_TAGS}", ",", "\n", "linux/amd64", "all", "registry.example/app:v1")
+def environment(data: bytes) -> None:
+    """KRUST_… variables, in lines, in the order of the keys; and the same as flags."""
+    given = {key.name: line for key, line in zip(keys.TABLE, text(data).split("\n"), strict=False)}
+    variables = {key.variable: given[key.name] for key in keys.TABLE if key.variable and key.name in given}
+    package = Package(id="a", name="a", version="1.2.3", manifest_path=Path("/none/a/Cargo.toml"))
+    project = Project(
+        directory=Path("/none"),
+        root=Path("/none"),
+        target_directory=Path("/none/target"),
+        packages=(package,),
+        default_members=("a",),
     )
+    wanted = BinaryTarget(package=package, kind="bin", name="a")
+    said = {name: line for name, line in given.items() if _KEYS[name].form == "text" or _KEYS[name].one}
+    for flags, env in (({}, variables), (said, {})):
+        found = tried(SettingError, _resolve, project, wanted, flags, env)
+        if found is not None:
+            _check(found)
+
+
+def _resolve(
+    project: Project, wanted: BinaryTarget, flags: Mapping[str, object], env: Mapping[str, str]
+) -> ImageSettings:
+    env = {"PATH": "", **env}
+    layers.default_binary(wanted.package)
+    return resolve(project, wanted, flags=flags, env=env, user_config=Path("/none/config"), git=Git(Path("/none"), env))
 
 
 def _check(found: ImageSettings) -> None:
