@@ -67,7 +67,7 @@ def target(answer: Answer, location: str, registry: Origin, doing: str) -> str:
     if registry.scheme == "https" and origin.scheme == "http":
         if origin.host != registry.host:
             raise _refused(doing, registry, answer, shown_url(url), "http, although the registry speaks https")
-        url = f"{registry}{url[url.index('/', len('http://')) :]}" if url.count("/") > 2 else str(registry)
+        url = f"{registry}{url[len('http://') + len(split(url).netloc) :]}"
         origin = registry
     if origin.is_local and not registry.is_local and origin != registry:
         raise _refused(

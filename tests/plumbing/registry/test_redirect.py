@@ -34,6 +34,7 @@ def answer(status: int = 202, url: str = BASE, **headers: str) -> Answer:
         ("http://registry.test/x?y=%41", "https://registry.test/x?y=%41"),
         ("http://registry.test:8080/x", "https://registry.test/x"),
         ("http://registry.test", "https://registry.test"),
+        ("http://registry.test?a=b/c", "https://registry.test?a=b/c"),
     ],
 )
 def test_a_location_is_resolved_and_its_bytes_kept(location: str, expected: str) -> None:
