@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,6 +149,8 @@ def command(
         raise click.UsageError(f"--all-tags keeps the tags of SRC: not {tagged or '--tag'}")
     if image_refs is not None and not image_refs.parent.is_dir():
         raise StoreError(f"cannot write '{image_refs}': no such folder '{image_refs.parent}'; make it first")
+    import tempfile  # here: a build that has nothing to do imports this module, too
+
     with tempfile.TemporaryDirectory(prefix="krust-") as folder:
         if is_archive(Path(src)):
             store = read_archive(Path(src), Path(folder))
