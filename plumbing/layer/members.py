@@ -148,8 +148,9 @@ def _header(stream: Readable) -> bytes | None:
             _refuse("an empty block between two members")
         return None
     blank = header[:148] + b" " * 8 + header[156:]
-    signed = sum(blank) - 256 * sum(byte > 127 for byte in blank)  # as some old writers had it
-    if _number(header, 148, 156, "checksum") not in (sum(blank), signed):
+    excess = sum(blank) - _number(header, 148, 156, "checksum")
+    # some old writers summed signed bytes
+    if excess and excess != 256 * sum(byte > 127 for byte in blank):
         _refuse("a header with a wrong checksum")
     return header
 
