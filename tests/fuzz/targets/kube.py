@@ -140,7 +140,9 @@ def choose(data: bytes) -> None:
 
 
 def _objects(characters: str, selector: Selector) -> list[object] | None:
-    """Those that match, by PyYAML's own constructor, in which everything is text."""
+    """Those that match, by PyYAML's own constructor, in which everything is text; it does not merge by '<<'."""
+    if "*" in characters:
+        return None
     try:
         documents = list(yaml.load_all(characters, Loader=yaml.CBaseLoader))
     except (yaml.YAMLError, RecursionError, TypeError):

@@ -92,7 +92,7 @@ def archive(data: bytes) -> None:
 
 def _tar(data: bytes) -> bytes:
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for each in data.split(b"\0"):
             name, _, contents = each.partition(b"\n")
             member = tarfile.TarInfo(text(name) or "x")
