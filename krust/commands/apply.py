@@ -8,7 +8,6 @@ from krust.commands.options import Passing, passed
 from krust.commands.resolve import Errand, resolve, resolve_options
 from krust.commands.texts import Asked
 from krust.kube import kubectl
-from krust.kube.join import joined
 from krust.settings import Settings
 from plumbing.commands.network import Network
 
@@ -31,10 +30,10 @@ def to_kubectl(verb: str, deed: str) -> click.Command:
     def command(ctx: click.Context, asked: Asked, errand: Errand, network: Network) -> None:
         settings: Settings = ctx.obj
         program = kubectl.find(settings.env)  # before anything is built for it
-        texts = resolve(settings, asked, errand, network)
+        resolved = resolve(settings, asked, errand, network)
         network.close()
         settings.console.end()
-        kubectl.become(program, [verb, "-f", "-", *passed(ctx)], standard_input=joined(texts), env=settings.env)
+        kubectl.become(program, [verb, "-f", "-", *passed(ctx)], standard_input=resolved, env=settings.env)
 
     return command
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
+
 import click
 
 from krust.commands.apply import KubectlCommand
 from krust.commands.options import passed
 from krust.commands.texts import Asked, text_options, unresolved
 from krust.kube import kubectl
-from krust.kube.join import joined
+from krust.kube.join import join
 from krust.settings import Settings
 from plumbing.commands.network import Network, network_options
 
@@ -24,6 +26,7 @@ def command(ctx: click.Context, asked: Asked, network: Network) -> None:
     """
     settings: Settings = ctx.obj
     program = kubectl.find(settings.env)
-    texts = unresolved(asked, network)
-    network.close()
-    kubectl.become(program, ["delete", "-f", "-", *passed(ctx)], standard_input=joined(texts), env=settings.env)
+    with tempfile.TemporaryFile() as file:
+        join(unresolved(asked, network), file)
+        network.close()
+        kubectl.become(program, ["delete", "-f", "-", *passed(ctx)], standard_input=file, env=settings.env)

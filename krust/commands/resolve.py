@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import click
 
 from krust.commands.deliver import Order, errand_options, write_whole
 from krust.commands.lock import LockFile, lock_text
 from krust.commands.options import CargoCommand, passed, shared_settings_options
-from krust.commands.texts import Asked, Referring, images_of, referring, text_options
+from krust.commands.texts import Asked, Referring, images_of, referring, results, text_options
 from krust.commands.workspaces import Workspaces
 from krust.errors import SettingError
 from krust.kube.files import is_file
-from krust.kube.join import joined
+from krust.kube.join import join
 from krust.kube.rewrite import Edited, rewrite
+from krust.kube.spool import Spool
 from krust.kube.text import Text
 from krust.settings import Settings
 from plumbing.commands.network import Network, network_options
@@ -82,14 +85,16 @@ def resolve_options(function: F) -> F:
 
 def resolve(
     settings: Settings, asked: Asked, errand: Errand, network: Network, cargo_args: Sequence[str] = ()
-) -> list[Text]:
-    """The texts with images in the place of references, when all images are pushed, or found in the lock file.
+) -> BinaryIO:
+    """The texts with images in the place of references, as one, when all images are pushed, or found in the lock file.
 
-    Raises what is wrong with any text, reference or package, as Faults if it is more than one thing, before anything is
-    built; then what building and pushing raise.
+    Gives a file, at its start. Raises what is wrong with any text, reference or package, as Faults if it is more than
+    one thing, before anything is built; then what building and pushing raise.
     """
-    texts, images = _found(settings, asked, errand, network, cargo_args, in_place=False)
-    return [text.resolved(each) for text, each in zip(texts, images, strict=True)]
+    out: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  (the caller's)
+    join((after for _, _, after in _results(settings, asked, errand, network, cargo_args)), out)
+    out.seek(0)
+    return out
 
 
 def resolve_in_place(
@@ -99,22 +104,27 @@ def resolve_in_place(
 
     An image that has its reference in a comment already is made again.
     """
-    texts, images = _found(settings, asked, errand, network, cargo_args, in_place=True)
-    edited = {
-        text.source.path: Edited(before=text.text.encode(), after=text.edited(each).encode())
-        for text, each in zip(texts, images, strict=True)
+    rewrite(
+        Edited(path=text.source.path, before=before.encode(), after=after.encode())
+        for text, before, after in _results(settings, asked, errand, network, cargo_args, in_place=True)
         if text.source.path is not None
-    }
-    rewrite(edited)
+    )
 
 
-def _found(
-    settings: Settings, asked: Asked, errand: Errand, network: Network, cargo_args: Sequence[str], *, in_place: bool
-) -> tuple[list[Referring], list[dict[str, str]]]:
-    """The texts, and for each the images of its references, which are pushed."""
+def _results(
+    settings: Settings,
+    asked: Asked,
+    errand: Errand,
+    network: Network,
+    cargo_args: Sequence[str],
+    *,
+    in_place: bool = False,
+) -> Iterator[tuple[Referring, Text, Text]]:
+    """As `results` of the texts, once all of their images are pushed."""
     errand.check(cargo_args)
     faults: list[PlumbingError] = []
-    texts = referring(asked, network, faults, in_place=in_place)
+    spool = Spool()
+    texts = referring(asked, network, spool, faults, in_place=in_place)
     if errand.locked is not None:
         images = images_of(texts, settings.here, LockFile(errand.locked), faults)
     else:
@@ -129,7 +139,7 @@ def _found(
         images = images_of(texts, settings.here, workspaces, faults)
     if errand.lock is not None and errand.locked is None:
         write_whole(errand.lock, lock_text(errand.lock, errand.store, workspaces.made, settings.env))
-    return texts, images
+    return results(texts, spool, images)
 
 
 @click.command("resolve", cls=CargoCommand)
@@ -149,5 +159,5 @@ def command(ctx: click.Context, in_place: bool, asked: Asked, errand: Errand, ne
             raise click.UsageError("-i writes files: give it without -l, and no URL and no '-'")
         resolve_in_place(ctx.obj, asked, errand, network, passed(ctx))
         return
-    texts = resolve(ctx.obj, asked, errand, network, passed(ctx))
-    sys.stdout.buffer.write(joined(texts))
+    with resolve(ctx.obj, asked, errand, network, passed(ctx)) as resolved:
+        shutil.copyfileobj(resolved, sys.stdout.buffer)

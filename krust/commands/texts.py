@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from functools import wraps
+from functools import partial, wraps
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -14,21 +14,26 @@ from typing import Any, Protocol, TypeVar
 import click
 
 from krust.errors import Faults
+from krust.kube import events
 from krust.kube.choose import left_out
 from krust.kube.events import Span
 from krust.kube.files import Source, read, sources
-from krust.kube.find import Occurrence, find
-from krust.kube.keep import Kept, find_kept, splice_kept
+from krust.kube.find import Occurrence, find_in
+from krust.kube.keep import Kept, find_kept_in, splice_kept
 from krust.kube.locate import locate
-from krust.kube.package import PackageReference
+from krust.kube.package import PREFIX, PackageReference
 from krust.kube.selector import Selector
 from krust.kube.splice import splice
+from krust.kube.spool import Spool, Spooled
 from krust.kube.text import Place, Text
 from plumbing.commands.network import Network
 from plumbing.commands.options import Parsed
 from plumbing.errors import PlumbingError
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# As an image is written; which one it is is known when it is built.
+_STAND_IN = f"registry.example/image@sha256:{'0' * 64}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,27 +95,29 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Referring:
-    """A text, and the references in it, in order. `without` are the spans that -l leaves out.
+    """A text that was read, and the references in it, in order.
 
-    kept  what is edited in place: each of the references, with the place of its comment
+    raw      where the spool has it
+    places   of each reference the first, by what is written there
+    without  the spans that -l leaves out
+    kept     what is edited in place: each of the references, with the place of its comment
     """
 
     source: Source
-    text: Text
+    raw: Spooled
     references: tuple[Occurrence, ...]
+    places: Mapping[str, Place]
     without: tuple[Span, ...] = ()
     kept: tuple[Kept, ...] = ()
 
-    def place(self, reference: Occurrence) -> Place:
-        return self.text.place(reference.start)
+    def resolved(self, text: Text, images: Mapping[str, str]) -> Text:
+        """`text`, which is what was read, with each reference replaced. `images` by reference.
 
-    def resolved(self, images: Mapping[str, str]) -> Text:
-        """With each reference replaced. `images` by reference. Raises KubeError."""
-        return splice(self.text, [(each, images[each.reference]) for each in self.references], without=self.without)
-
-    def edited(self, images: Mapping[str, str]) -> Text:
-        """With each reference replaced, and kept in a comment. `images` by reference. Raises KubeError."""
-        return splice_kept(self.text, list(self.kept), images)
+        What is edited in place has each reference in a comment. Raises KubeError, Faults.
+        """
+        if self.kept:
+            return splice_kept(text, list(self.kept), images)
+        return splice(text, [(each, images[each.reference]) for each in self.references], without=self.without)
 
 
 class Images(Protocol):
@@ -138,10 +145,27 @@ def noting(faults: list[PlumbingError]) -> Iterator[None]:
 
 
 def referring(
-    asked: Asked, network: Network, faults: list[PlumbingError], *, in_place: bool = False
+    asked: Asked, network: Network, spool: Spool, faults: list[PlumbingError], *, in_place: bool = False
 ) -> list[Referring]:
-    """The texts, read once, with their references. What is wrong with one is one of `faults`."""
-    found: list[Referring] = []
+    """The texts, read once, with their references. What is wrong with any is one of `faults`."""
+    found = []
+    for source, text in _texts(asked, network, faults):
+        found.append(_referring(asked, source, text, spool.put(text), faults, in_place=in_place))
+    return found
+
+
+def unresolved(asked: Asked, network: Network) -> Iterator[Text]:
+    """The texts as they are, without what -l leaves out. Raises, at its end, all that is wrong."""
+    faults: list[PlumbingError] = []
+    for _, text in _texts(asked, network, faults):
+        wrong = _of_parts(asked, text, partial(events.check, text))
+        faults += wrong
+        with noting(faults):
+            yield splice(text, [], without=_without(asked, text, wrong))
+    Faults.check(faults)
+
+
+def _texts(asked: Asked, network: Network, faults: list[PlumbingError]) -> Iterator[tuple[Source, Text]]:
     standard_input = sys.stdin.buffer if sys.stdin is not None else BytesIO()  # closed by whoever started us
     for word in asked.files:
         named: list[Source] = []
@@ -149,31 +173,79 @@ def referring(
             named = sources([word], recursive=asked.recursive)
         for source in named:
             with noting(faults):
-                text = read(source, standard_input=standard_input, fetch=network.download)
-                found.append(_referring(asked, source, text, in_place=in_place))
+                yield (
+                    source,
+                    Text.decode(
+                        read(source, standard_input=standard_input, fetch=network.download),
+                        source.name,
+                    ),
+                )
+
+
+def _referring(
+    asked: Asked, source: Source, text: Text, raw: Spooled, faults: list[PlumbingError], *, in_place: bool
+) -> Referring:
+    references: list[Occurrence] = []
+    kept: list[Kept] = []
+
+    def look(part: Span) -> None:
+        if in_place:
+            kept.extend(find_kept_in(text, part, substrings=asked.substrings))
+        else:
+            references.extend(find_in(text, part, substrings=asked.substrings))
+
+    wrong = _of_parts(asked, text, look)
+    without: list[Span] = []
+    with noting(wrong):
+        without = _without(asked, text, wrong)
+    stay = [each.occurrence for each in kept] if in_place else references
+    stay = [each for each in stay if not any(start <= each.start < end for start, end in without)]
+    places: dict[str, Place] = {}
+    for each in stay:
+        if each.reference not in places:
+            places[each.reference] = text.place(each.start)
+    found = Referring(
+        source=source,
+        raw=raw,
+        references=tuple(stay),
+        places=places,
+        without=tuple(without),
+        kept=tuple(kept),
+    )
+    if not wrong:  # what would be refused in the end is refused before anything is built
+        with noting(wrong):
+            found.resolved(text, dict.fromkeys(places, _STAND_IN))
+    faults += wrong
     return found
 
 
-def _referring(asked: Asked, source: Source, text: Text, *, in_place: bool) -> Referring:
-    how = {"substrings": asked.substrings, "passthrough": asked.passthrough}
-    if in_place:
-        kept = tuple(find_kept(text, **how))
-        return Referring(source=source, text=text, references=tuple(each.occurrence for each in kept), kept=kept)
-    references = find(text, **how)
-    without = left_out(text, asked.selector) if asked.selector is not None else []
-    stay = [each for each in references if not any(start <= each.start < end for start, end in without)]
-    return Referring(source=source, text=text, references=tuple(stay), without=tuple(without))
+def _of_parts(asked: Asked, text: Text, look: Callable[[Span], None]) -> list[PlumbingError]:
+    """What is wrong with any part, as `look` raises it; nothing with what may pass through."""
+    wrong: list[PlumbingError] = []
+    for part in events.parts(text.characters):
+        with noting(wrong):
+            look(part)
+    return [] if asked.passthrough and PREFIX not in text.characters else wrong
 
 
-def unresolved(asked: Asked, network: Network) -> list[Text]:
-    """The texts as they are, without what -l leaves out. Raises KubeError, RegistryError, Faults."""
+def _without(asked: Asked, text: Text, wrong: Sequence[PlumbingError]) -> list[Span]:
+    """What -l leaves out of a text in which nothing is `wrong`. Raises KubeError."""
+    return left_out(text, asked.selector) if asked.selector is not None and not wrong else []
+
+
+def results(
+    texts: Sequence[Referring], spool: Spool, images: Iterable[Mapping[str, str]]
+) -> Iterator[tuple[Referring, Text, Text]]:
+    """Each text, as it was and with `images` for its references. Raises, at its end, all that is wrong."""
     faults: list[PlumbingError] = []
-    texts = []
-    for each in referring(asked, network, faults):
+    for each, of_each in zip(texts, images, strict=True):
+        before = spool.get(each.raw)
+        after = None
         with noting(faults):
-            texts.append(splice(each.text, [], without=each.without))
+            after = each.resolved(before, of_each)
+        if after is not None:
+            yield each, before, after
     Faults.check(faults)
-    return texts
 
 
 def meanings(
@@ -186,12 +258,9 @@ def meanings(
     found: list[dict[str, Wanted]] = []
     for text in texts:
         meant: dict[str, Wanted] = {}
-        for reference in text.references:
-            if reference.reference in meant:
-                continue
+        for reference, place in text.places.items():
             with noting(faults):
-                place = text.place(reference)
-                parsed = PackageReference.parse(reference.reference, where=str(place))
+                parsed = PackageReference.parse(reference, where=str(place))
                 directory = locate(
                     parsed,
                     place,
@@ -200,7 +269,7 @@ def meanings(
                     packages=images.packages,
                     is_package=images.is_package,
                 )
-                meant[reference.reference] = Wanted(directory=directory, binary=parsed.binary)
+                meant[reference] = Wanted(directory=directory, binary=parsed.binary)
         found.append(meant)
     return found
 
@@ -209,10 +278,10 @@ def places(texts: Sequence[Referring], meant: Sequence[Mapping[str, Wanted]]) ->
     """What is wanted, each once, in order; with where it is wanted first, in words."""
     found: dict[Wanted, str] = {}
     for text, meanings in zip(texts, meant, strict=True):
-        for reference in text.references:
-            wanted = meanings.get(reference.reference)
+        for reference, place in text.places.items():
+            wanted = meanings.get(reference)
             if wanted is not None and wanted not in found:
-                found[wanted] = f"'{reference.reference}' in '{text.place(reference)}'"
+                found[wanted] = f"'{reference}' in '{place}'"
     return found
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from krust.errors import KubeError
-from krust.kube.text import Text
 
 _SUFFIXES = (".json", ".yaml", ".yml")
 
@@ -62,15 +61,14 @@ def is_file(word: str) -> bool:
     return word != "-" and not word.startswith(("http://", "https://"))
 
 
-def read(source: Source, *, standard_input: BinaryIO, fetch: Callable[[str], bytes]) -> Text:
+def read(source: Source, *, standard_input: BinaryIO, fetch: Callable[[str], bytes]) -> bytes:
     """What `source` holds now. `fetch` gets a URL's bytes, or raises a PlumbingError of its own."""
     if source.url is not None:
-        return Text.decode(fetch(source.url), source.name)
+        return fetch(source.url)
     try:
-        raw = standard_input.read() if source.path is None else source.path.read_bytes()
+        return standard_input.read() if source.path is None else source.path.read_bytes()
     except OSError as error:
         raise _unreadable(source.name, error) from error
-    return Text.decode(raw, source.name)
 
 
 def _files(path: Path, *, recursive: bool) -> list[Path]:

@@ -31,19 +31,13 @@ class Occurrence:
     within: Span
 
 
-def find(text: Text, *, substrings: bool = False, passthrough: bool = False) -> list[Occurrence]:
+def find(text: Text, *, substrings: bool = False) -> list[Occurrence]:
     """Each value that begins with `krust://`, in the order of the text; keys and comments are none.
 
-    substrings   also each `krust://…` inside a longer value
-    passthrough  what is not YAML holds no reference, if `krust://` does not occur in it
-    raises       KubeError where it is not YAML, or a reference is written in escapes that cannot be told apart
+    substrings  also each `krust://…` inside a longer value
+    raises      KubeError where it is not YAML, or a reference is written in escapes that cannot be told apart
     """
-    try:
-        return [found for part in events.parts(text.characters) for found in _in_part(text, part, substrings)]
-    except KubeError:
-        if passthrough and PREFIX not in text.characters:
-            return []
-        raise
+    return [found for part in events.parts(text.characters) for found in find_in(text, part, substrings=substrings)]
 
 
 def may_hold(text: Text, part: Span) -> bool:
@@ -52,7 +46,8 @@ def may_hold(text: Text, part: Span) -> bool:
     return holds(PREFIX, *part) >= 0 or (holds('"', *part) >= 0 and holds("\\", *part) >= 0)
 
 
-def _in_part(text: Text, part: Span, substrings: bool) -> Iterator[Occurrence]:
+def find_in(text: Text, part: Span, *, substrings: bool) -> Iterator[Occurrence]:
+    """Those in one of `events.parts`, as `find`: a fault in one says nothing of the others."""
     if not may_hold(text, part):
         events.check(text, part)
     elif substrings:

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import BinaryIO
 
 from krust.kube.text import Text
 
 
-def joined(texts: Sequence[Text]) -> bytes:
-    """The bytes of the only text; of several, in UTF-8, each as documents of its own. Empty ones are passed over.
+def join(texts: Iterable[Text], out: BinaryIO) -> None:
+    """Write the bytes of the only text; of several, in UTF-8, each as documents of its own. Empty ones are passed over.
 
     YAML 1.2.2, 9.2: what stands between them is `---`, after a line end; a text with directives needs `...` before it.
+    Two are held at a time.
     """
-    texts = [text for text in texts if text.characters.strip()]
-    if len(texts) == 1:
-        return texts[0].encode()
-    # kubectl takes a stream that begins with a brace for JSON to its end.
-    pieces = ["---\n"] if texts and texts[0].characters.lstrip().startswith(("{", "[")) else []
-    for index, text in enumerate(texts):
-        if index:
-            line_end = "" if pieces[-1].endswith("\n") else "\n"
-            first = text.characters[:4].split()[:1]
-            between = "...\n" if text.characters.startswith("%") else "" if first == ["---"] else "---\n"
-            pieces.append(line_end + between)
-        pieces.append(text.characters)
-    return "".join(pieces).encode()
+    first: Text | None = None
+    last = ""
+    for text in texts:
+        if not text.characters.strip():
+            continue
+        if first is None:
+            first, last = text, text.characters[-1]
+            continue
+        if first.characters:
+            # kubectl takes a stream that begins with a brace for JSON to its end.
+            mark = "---\n" if first.characters.lstrip().startswith(("{", "[")) else ""
+            out.write((mark + first.characters).encode())
+            first = first.saying("")
+        begin = text.characters[:4].split()[:1]
+        between = "...\n" if text.characters.startswith("%") else "" if begin == ["---"] else "---\n"
+        out.write((("" if last == "\n" else "\n") + between + text.characters).encode())
+        last = text.characters[-1]
+    if first is not None and first.characters:
+        out.write(first.encode())

@@ -9,7 +9,7 @@ comments, in their order. A comment that is there already stays in front.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -17,9 +17,9 @@ from itertools import groupby
 from krust.errors import KubeError
 from krust.kube import events, same
 from krust.kube.events import Span, line_end
-from krust.kube.find import Occurrence, find, inside
+from krust.kube.find import Occurrence, find_in, inside
 from krust.kube.package import PREFIX
-from krust.kube.splice import Edit, Image, edited, refusal, replacements, value_of
+from krust.kube.splice import Image, edited, refusal, replacements, value_of
 from krust.kube.text import Text
 
 _KEPT = re.compile(rf"[ \t]+# (?P<reference>{re.escape(PREFIX)}\S+)(?![^ \t\r\n])")
@@ -39,24 +39,23 @@ class Kept:
     comment: Span
 
 
-def find_kept(text: Text, *, substrings: bool = False, passthrough: bool = False) -> list[Kept]:
+def find_kept(text: Text, *, substrings: bool = False) -> list[Kept]:
     """Each reference that `find` finds, and each image whose line ends in a comment with its reference.
 
     raises  KubeError where `find` does; where there is no room for a comment: in JSON, within a scalar of several
             lines, for a path with spaces; and where it cannot be told which image a comment belongs to
     """
-    found = find(text, substrings=substrings, passthrough=passthrough)
-    if PREFIX not in text.characters and not found:
-        return []
+    return [kept for part in events.parts(text.characters) for kept in find_kept_in(text, part, substrings=substrings)]
+
+
+def find_kept_in(text: Text, part: Span, *, substrings: bool) -> list[Kept]:
+    """Those in one of `events.parts`, as `find_kept`: a fault in one says nothing of the others."""
+    found = list(find_in(text, part, substrings=substrings))
     if found and text.is_json:
         raise refusal(text, found[0], "JSON has no comments to keep it in; write YAML, or resolve without -i")
-    kept: list[Kept] = []
-    starts = [each.start for each in found]
-    for part in events.parts(text.characters):
-        here = found[bisect_left(starts, part[0]) : bisect_left(starts, part[1])]
-        if here or text.characters.find(PREFIX, *part) >= 0:
-            kept += _in_part(text, part, here)
-    return kept
+    if not found and text.characters.find(PREFIX, *part) < 0:
+        return []
+    return list(_in_part(text, part, found))
 
 
 def splice_kept(text: Text, kept: list[Kept], images: Mapping[str, str]) -> Text:
@@ -66,7 +65,7 @@ def splice_kept(text: Text, kept: list[Kept], images: Mapping[str, str]) -> Text
     the same but for the images, or would not be found again.
     """
     pairs: list[Image] = [(each.occurrence, images[each.occurrence.reference]) for each in kept]
-    edits: list[Edit] = list(replacements(text, pairs))
+    edits = replacements(text, pairs)
     for each in kept:
         is_new = each.comment[0] == each.comment[1]
         edits.append((each.comment, f"{' # ' if is_new else ''}{each.occurrence.reference}"))

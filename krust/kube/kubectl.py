@@ -6,9 +6,8 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 from krust.errors import ProgramMissing
 
@@ -24,18 +23,16 @@ def find(env: Mapping[str, str]) -> str:
     return path
 
 
-def become(path: str, words: Sequence[str], *, standard_input: bytes, env: Mapping[str, str]) -> NoReturn:
+def become(path: str, words: Sequence[str], *, standard_input: BinaryIO, env: Mapping[str, str]) -> NoReturn:
     """Put kubectl, with `words` and `standard_input`, in the place of this process. Raises ProgramMissing.
 
-    A file stands behind its standard input, not a pipe: nobody is left who would write.
+    standard_input  a file, read from its start, not a pipe: nobody is left who would write
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as file:
-        file.write(standard_input)
-        file.flush()
-        file.seek(0)
-        os.dup2(file.fileno(), 0)
+    standard_input.flush()
+    standard_input.seek(0)
+    os.dup2(standard_input.fileno(), 0)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and what is ignored stays so in another program
     try:
         os.execvpe(path, [_NAME, *words], dict(env))  # noqa: S606  (a shell would only be in between)

@@ -5,37 +5,40 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from krust.errors import KubeError
+from plumbing.oci.digest import Digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edited:
     """A file's bytes as they were read, and as they are to be."""
 
+    path: Path
     before: bytes
     after: bytes
 
 
-def rewrite(files: Mapping[Path, Edited]) -> None:
+def rewrite(files: Iterable[Edited]) -> None:
     """Replace each file by what it is to be, whole; a link stays, and what it leads to is replaced. Modes stay.
 
+    files   each is let go of once the next is asked for; what that raises leaves all as they are
     raises  KubeError where a file cannot be written, or is not what was read; all are as they were then
     """
-    changed = {path: each for path, each in files.items() if each.before != each.after}
     staged: list[_Staged] = []
     try:
-        for path, each in changed.items():
-            with _failing(path):
-                staged.append(_Staged.beside(path.resolve(strict=True), each.after))
-        for path, each in changed.items():
-            with _failing(path):
-                if path.read_bytes() != each.before:
-                    raise KubeError(f"cannot write '{path}': somebody has changed it meanwhile; try again")
+        for each in files:
+            if each.before != each.after:
+                with _failing(each.path):
+                    staged.append(_Staged.beside(each))
+        for one in staged:
+            with _failing(one.name):
+                if Digest.of(one.path.read_bytes()) != one.before:
+                    raise KubeError(f"cannot write '{one.name}': somebody has changed it meanwhile; try again")
         _replace(staged)
     finally:
         for one in staged:
@@ -44,17 +47,24 @@ def rewrite(files: Mapping[Path, Edited]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Staged:
-    """The new file and the old one, in a folder beside `path`, so that a rename puts either there."""
+    """The new file and the old one, in a folder beside `path`, so that a rename puts either there.
 
+    name  what it was called; `path` is what that leads to
+    """
+
+    name: Path
     path: Path
+    before: Digest
     folder: Path
 
     @classmethod
-    def beside(cls, path: Path, after: bytes) -> _Staged:
-        one = cls(path=path, folder=Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent)))
+    def beside(cls, edited: Edited) -> _Staged:
+        path = edited.path.resolve(strict=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        one = cls(name=edited.path, path=path, before=Digest.of(edited.before), folder=folder)
         try:
             with one.new.open("wb") as file:
-                file.write(after)
+                file.write(edited.after)
                 file.flush()
                 os.fsync(file.fileno())
             shutil.copymode(path, one.new)
@@ -78,7 +88,7 @@ def _replace(staged: Sequence[_Staged]) -> None:
     done: list[_Staged] = []
     try:
         for one in staged:
-            with _failing(one.path):
+            with _failing(one.name):
                 done.append(one)
                 one.new.replace(one.path)
     except BaseException:

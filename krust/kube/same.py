@@ -47,8 +47,12 @@ def difference(old: Text, new: Text, values: Mapping[int, str]) -> str | None:
 
     values  by the start of their tokens in `old`: what these scalars say in `new`, in quotes or not
     """
-    parts = zip_longest(events.parts(old.characters), events.parts(new.characters), fillvalue=(0, 0))
-    return next(filter(None, (difference_in(old, one, new, other, values) for one, other in parts)), None)
+    for one, other in zip_longest(events.parts(old.characters), events.parts(new.characters), fillvalue=(0, 0)):
+        if old.characters[slice(*one)] == new.characters[slice(*other)]:
+            continue  # the same characters say the same
+        if what := difference_in(old, one, new, other, values):
+            return what
+    return None
 
 
 def difference_in(old: Text, old_part: Span, new: Text, new_part: Span, values: Mapping[int, str]) -> str | None:

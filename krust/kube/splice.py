@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from krust.errors import KubeError
+from krust.errors import Faults, KubeError
 from krust.kube import events, same
 from krust.kube.events import Scalar, Span
 from krust.kube.find import Occurrence
 from krust.kube.text import Text
-from plumbing.errors import shown
+from plumbing.errors import PlumbingError, shown
 
 Image = tuple[Occurrence, str]
 """A reference, and the image that takes its place: `host/repository@sha256:…`, or whatever needs no quotes."""
@@ -29,26 +29,33 @@ def splice(text: Text, images: Iterable[Image], *, without: Sequence[Span] = ())
 
     images   in the order of the text; of one scalar all or none
     without  spans that are cut out, in order; occurrences in them are left out too
-    raises   KubeError, with nothing written, where the result would not say the same but for the images
+    raises   KubeError, or Faults, where the result would not say the same but for the images
     """
     images = [image for image in images if not any(start <= image[0].start < end for start, end in without)]
-    edits = list(replacements(text, images))
+    edits = replacements(text, images)
     return text.saying(edited(text.characters, sorted([*edits, *((span, "") for span in without)])))
 
 
-def replacements(text: Text, images: Sequence[Image]) -> Iterator[Edit]:
-    """The edits that put `images` in, each checked by parsing what comes of it."""
+def replacements(text: Text, images: Sequence[Image]) -> list[Edit]:
+    """The edits that put `images` in, each checked by parsing what comes of it. All refusals are raised at once."""
+    found: list[Edit] = []
     hard: list[tuple[Scalar, str, list[Edit]]] = []
+    refused: list[PlumbingError] = []
     for scalar, group in groupby(images, key=lambda image: image[0].scalar):
-        edits, value = _edits(text, scalar, list(group))
-        token = text.characters[scalar.start : scalar.end]
-        if scalar.is_block or events.LINE_END.search(token):
-            hard.append((scalar, value, edits))
+        try:
+            edits, value = _edits(text, scalar, list(group))
+            token = text.characters[scalar.start : scalar.end]
+            if scalar.is_block or events.LINE_END.search(token):
+                hard.append((scalar, value, edits))
+            else:
+                edits = _on_one_line(text, scalar, token, edits, value)
+        except KubeError as error:
+            refused.append(error)
         else:
-            edits = _on_one_line(text, scalar, token, edits, value)
-        yield from edits
-    if hard:
-        _check_whole(text, hard)
+            found += edits
+    refused += _of_several_lines(text, hard)
+    Faults.check(refused)
+    return found
 
 
 def edited(characters: str, edits: Iterable[Edit]) -> str:
@@ -85,10 +92,10 @@ def _on_one_line(text: Text, scalar: Scalar, token: str, edits: list[Edit], valu
     raise _slip(text, scalar, "put it in double quotes")
 
 
-def _check_whole(text: Text, hard: Sequence[tuple[Scalar, str, list[Edit]]]) -> None:
-    """Checked in the documents that they stand in."""
+def _of_several_lines(text: Text, hard: Sequence[tuple[Scalar, str, list[Edit]]]) -> Iterator[KubeError]:
+    """What is wrong with these edits, checked in the documents that they stand in."""
     waiting = list(reversed(hard))
-    for start, end in events.parts(text.characters):
+    for start, end in events.parts(text.characters) if hard else ():
         values: dict[int, str] = {}
         edits: list[Edit] = []
         while waiting and waiting[-1][0].start < end:
@@ -98,7 +105,7 @@ def _check_whole(text: Text, hard: Sequence[tuple[Scalar, str, list[Edit]]]) -> 
         if values:
             new = text.saying(edited(text.characters[start:end], edits))
             if what := same.difference_in(text, (start, end), new, (0, len(new.characters)), values):
-                raise _slip(text, scalar, what)
+                yield _slip(text, scalar, what)
 
 
 def refusal(text: Text, occurrence: Occurrence, why: str) -> KubeError:

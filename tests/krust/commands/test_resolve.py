@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -134,6 +135,36 @@ def test_a_selector_leaves_out_objects_and_what_they_refer_to(krust: Krust, tmp_
     assert (done.code, done.stdout) == (0, "metadata: {labels: {a: b}}\n"), done.stderr
 
 
+def test_a_template_passes_through_only_without_a_reference(krust: Krust, locked: Path) -> None:
+    (locked / "a.yaml").write_text("image: krust://app\n")
+    template = locked / "template.yaml"
+    template.write_text("{{- if .Values.a }}\na: 1\n{{- end }}\n")
+    words = ["resolve", "-f", "a.yaml", "-f", "template.yaml", "--locked", "lock"]
+    refused = krust(*words)
+    assert (refused.code, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("krust: cannot read 'template.yaml:1:3': not YAML: ")
+    done = krust(*words, "--passthrough")
+    assert done.stdout == f"image: registry.example/app@sha256:{'1' * 64}\n---\n{template.read_text()}"
+    template.write_text("{{- if .Values.a }}\nb: krust://app\n{{- end }}\n")
+    assert krust(*words, "--passthrough").stderr == refused.stderr
+    template.write_text('{"b": "krust:\\/\\/app"}')  # which no look at the text finds
+    assert f'{{"b": "registry.example/app@sha256:{"1" * 64}"}}' in krust(*words, "--passthrough").stdout
+
+
+def test_each_fault_in_each_document_is_told(krust: Krust, locked: Path) -> None:
+    """Before anything is built: what cannot be replaced, what is no YAML, and what is nowhere."""
+    (locked / "a.yaml").write_text("a: [krust://app\n---\nb: krust://gone\n---\nc: }\n---\nd: krust://gone too\n")
+    (locked / "b.json").write_text('{"a": "krust://app"}\n')
+    (locked / "c.yaml").write_text("a: {b: krust://app, c: 'of two\n  lines'}\n")
+    words = [word for name in ("a.yaml", "b.json", "c.yaml") for word in ("-f", name)]
+    done = krust("resolve", "-i", *words, "--locked", "lock")
+    assert (done.code, done.stdout) == (1, "")
+    places = re.findall(r"'(\S+:\d+:\d+)'", done.stderr)
+    assert sorted(places) == ["a.yaml:2:1", "a.yaml:3:4", "a.yaml:5:4", "a.yaml:7:4", "b.json:1:8", "c.yaml:1:8"]
+    assert len(done.stderr.splitlines()) == len(places)
+    assert (locked / "c.yaml").read_text() == "a: {b: krust://app, c: 'of two\n  lines'}\n"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -207,6 +238,104 @@ def test_workspaces_that_share_a_target_directory_and_a_programs_name(krust: Kru
     assert done.code == 0, done.stderr
     built = [krust("build", "--no-push", name).stdout.strip() for name in ("folder", "other")]
     assert done.stdout == f"- {built[0]}\n- {built[1]}\n- {built[0]}\n"
+
+
+def _deployment(number: int) -> str:
+    """3 kB, as they are written; one in ten has a reference."""
+    image = "docker.io/library/alpine" if number % 10 else "krust://app"
+    variables = "".join(f'        - name: VARIABLE_{each}\n          value: "it is {each}"\n' for each in range(38))
+    return f"""\
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: app-{number}  # the one
+  labels: {{app: app-{number}, tier: "backend"}}
+spec:
+  selector:
+    matchLabels:
+      app: app-{number}
+  template:
+    spec:
+      containers:
+      - name: main
+        image: {image}
+        args: ["--verbose", '--level=3']
+        env:
+{variables}\
+        command:
+        - /bin/sh
+        - -c
+        - |
+          {"echo this is a line of a script" * 20}
+"""
+
+
+# A process of its own starts it: what getrusage says of memory begins with that of whoever started the program.
+_MEASURE = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:])
+_, status, usage = os.wait4(process.pid, 0)
+print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss, file=sys.stderr)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def _took(words: Sequence[str | Path], out: Path) -> tuple[float, int]:
+    """Seconds of processor time and KiB of memory of a process, which writes to `out`."""
+    measure = [sys.executable, "-S", "-c", _MEASURE, *words]
+    with out.open("wb") as file:
+        done = subprocess.run(measure, cwd=out.parent, stdout=file, stderr=subprocess.PIPE, text=True, check=True)
+    seconds, memory = done.stderr.splitlines()[-1].split()
+    return float(seconds), int(memory)
+
+
+_COMPOSE = """
+import sys, yaml
+from pathlib import Path
+for path in sorted(Path(sys.argv[1]).iterdir()):
+    for _ in yaml.compose_all(path.read_bytes(), Loader=yaml.CLoader):
+        pass
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+@pytest.mark.parametrize("files", [1, 10_000])
+@pytest.mark.parametrize("every", [1, 10])
+def test_ten_thousand_documents_take_no_longer_than_composing_them_and_half_of_that(
+    locked: Path, files: int, every: int
+) -> None:
+    (locked / "many").mkdir()
+    documents = [_deployment(number if every == 10 else 0) for number in range(10_000)]
+    assert sum(map(len, documents)) > 29_000_000
+    each = len(documents) // files
+    for number in range(files):
+        text = "".join(documents[number * each : (number + 1) * each])
+        (locked / f"many/{number:05}.yaml").write_text(text)
+    resolve = [KRUST, "resolve", "-f", "many", "--locked", "lock"]
+    compose = [sys.executable, "-c", _COMPOSE, "many"]
+    rounds = [(_took(compose, locked / "out")[0], _took(resolve, locked / "out")[0]) for _ in range(2)]
+    composing, resolving = (min(column) for column in zip(*rounds, strict=True))
+    expected = "".join(documents).replace("krust://app", f"registry.example/app@sha256:{'1' * 64}")
+    assert (locked / "out").read_text() == expected
+    assert resolving <= 1.5 * composing, f"{resolving:.2f} s for {composing:.2f} s of composing"
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+@pytest.mark.parametrize("words", [[], ["-i"]])
+def test_memory_grows_with_the_largest_file_and_not_with_their_number(locked: Path, words: list[str]) -> None:
+    def peak(name: str, files: int, documents: int) -> int:
+        (locked / name).mkdir()
+        for number in range(files):
+            (locked / name / f"{number}.yaml").write_text("".join(map(_deployment, range(documents))))
+        resolve = [KRUST, "resolve", "-f", name, "--locked", "lock", *words]
+        return _took(resolve, locked / "out")[1]
+
+    least, one, many, large = peak("l", 1, 1), peak("o", 1, 500), peak("m", 10, 500), peak("x", 1, 2500)
+    assert many - least < 2.5 * (one - least), (least, one, many)  # one text, and what is left of the one before
+    assert large - least < 7 * (one - least), (least, one, large)
 
 
 @pytest.mark.slow

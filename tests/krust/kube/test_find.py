@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-import time
-import tracemalloc
-
 import pytest
-import yaml
 
 from krust.errors import KubeError
 from krust.kube import events
 from krust.kube.find import find
-from krust.kube.splice import splice
 from krust.kube.text import Text
-from tests.krust.kube.strategies import IMAGE
 
 
 def found(characters: str, *, substrings: bool = False) -> list[tuple[str, str]]:
@@ -67,16 +60,6 @@ def test_what_is_no_yaml_is_an_error_with_its_place(characters: str, said: str) 
     text = Text(file="f", characters=characters)
     with pytest.raises(KubeError, match=said):
         find(text)
-    if "krust://" in characters:
-        with pytest.raises(KubeError, match=said):
-            find(text, passthrough=True)
-    else:
-        assert find(text, passthrough=True) == []
-
-
-def test_passing_through_skips_no_reference_in_yaml() -> None:
-    """Escapes hide the prefix from a look at the text."""
-    assert len(find(Text(file="f", characters='{"a": "krust:\\/\\/x"}'), passthrough=True)) == 1
 
 
 @pytest.mark.parametrize(
@@ -91,80 +74,3 @@ def test_passing_through_skips_no_reference_in_yaml() -> None:
 )
 def test_documents_are_parsed_one_by_one(characters: str, parts: list[str]) -> None:
     assert [characters[start:end] for start, end in events.parts(characters)] == parts
-
-
-def deployment(number: int, image: str) -> str:
-    variables = "".join(f'        - name: VARIABLE_{each}\n          value: "it is {each}"\n' for each in range(38))
-    return f"""\
----
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: app-{number}  # the one
-  labels: {{app: app-{number}, tier: "backend"}}
-spec:
-  selector:
-    matchLabels:
-      app: app-{number}
-  template:
-    spec:
-      containers:
-      - name: main
-        image: {image}
-        args: ["--verbose", '--level=3']
-        env:
-{variables}\
-        command:
-        - /bin/sh
-        - -c
-        - |
-          {"echo this is a line of a script" * 20}
-"""
-
-
-def seconds(work: object) -> float:
-    assert callable(work)
-    begun = time.process_time()
-    work()
-    return time.process_time() - begun
-
-
-@pytest.mark.slow
-@pytest.mark.alone
-@pytest.mark.parametrize("every", [1, 10])
-def test_ten_thousand_documents_take_no_longer_than_composing_them_and_half_of_that(every: int) -> None:
-    images = ["krust://examples/hello-krust", *["docker.io/library/alpine"] * (every - 1)]
-    raw = "".join(deployment(number, images[number % every]) for number in range(10_000)).encode()
-    assert len(raw) > 29_000_000
-
-    def compose() -> None:
-        for _ in yaml.compose_all(raw, Loader=yaml.CLoader):
-            pass
-
-    def resolve() -> None:
-        text = Text.decode(raw, "f")
-        references = find(text)
-        assert len(references) == 10_000 // every
-        splice(text, [(each, IMAGE) for each in references]).encode()
-
-    rounds = [(seconds(compose), seconds(resolve)) for _ in range(2)]
-    composing, resolving = (min(column) for column in zip(*rounds, strict=True))
-    assert resolving <= 1.5 * composing, f"{resolving:.2f} s for {composing:.2f} s of composing"
-
-
-@pytest.mark.slow
-@pytest.mark.alone
-def test_memory_grows_as_the_file_does() -> None:
-    def peak(documents: int) -> int:
-        raw = "".join(deployment(number, "krust://examples/hello-krust") for number in range(documents)).encode()
-        gc.collect()
-        tracemalloc.start()
-        text = Text.decode(raw, "f")
-        splice(text, [(each, IMAGE) for each in find(text)]).encode()
-        _, most = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        return most
-
-    small, large = peak(200), peak(2000)
-    assert large < 11 * small
-    assert large < 6 * 2000 * len(deployment(0, "krust://examples/hello-krust"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from krust.errors import KubeError
 from krust.kube.rewrite import Edited, rewrite
 
-_EDIT = Edited(before=b"old", after=b"new")
+
+def edits(files: list[Path]) -> list[Edited]:
+    return [Edited(path=path, before=b"old", after=b"new") for path in files]
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ def names(files: list[Path]) -> list[str]:
 
 
 def test_all_are_written_and_nothing_else_is_left(files: list[Path]) -> None:
-    rewrite(dict.fromkeys(files, _EDIT))
+    rewrite(edits(files))
     assert [path.read_bytes() for path in files] == [b"new"] * 3
     assert names(files) == ["file.yaml"] * 3
 
@@ -34,7 +37,7 @@ def test_all_are_written_and_nothing_else_is_left(files: list[Path]) -> None:
 def test_what_somebody_changed_meanwhile_is_not_overwritten(files: list[Path]) -> None:
     files[1].write_bytes(b"other")
     with pytest.raises(KubeError, match=f"cannot write '{files[1]}': somebody has changed it"):
-        rewrite(dict.fromkeys(files, _EDIT))
+        rewrite(edits(files))
     assert [path.read_bytes() for path in files] == [b"old", b"other", b"old"]
     assert names(files) == ["file.yaml"] * 3
 
@@ -49,7 +52,19 @@ def test_those_before_a_failure_are_put_back(files: list[Path], monkeypatch: pyt
 
     monkeypatch.setattr(Path, "replace", failing)  # no file system fails between two renames when it is asked to
     with pytest.raises(KubeError, match=f"cannot write '{files[2]}': operation not permitted"):
-        rewrite(dict.fromkeys(files, _EDIT))
+        rewrite(edits(files))
+    assert [path.read_bytes() for path in files] == [b"old"] * 3
+    assert names(files) == ["file.yaml"] * 3
+
+
+def test_a_fault_after_the_first_leaves_all_as_they_were(files: list[Path]) -> None:
+    def failing() -> Iterator[Edited]:
+        yield from edits(files[:2])
+        assert all(len(names([path])) == 2 for path in files[:2]), "the new ones lie beside the old ones"
+        raise KubeError("cannot replace it")
+
+    with pytest.raises(KubeError, match="cannot replace it"):
+        rewrite(failing())
     assert [path.read_bytes() for path in files] == [b"old"] * 3
     assert names(files) == ["file.yaml"] * 3
 
@@ -57,5 +72,5 @@ def test_those_before_a_failure_are_put_back(files: list[Path], monkeypatch: pyt
 def test_what_is_gone_is_an_error(files: list[Path]) -> None:
     files[2].unlink()
     with pytest.raises(KubeError, match="no such file"):
-        rewrite(dict.fromkeys(files, _EDIT))
+        rewrite(edits(files))
     assert files[0].read_bytes() == b"old"
