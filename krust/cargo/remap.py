@@ -23,9 +23,11 @@ def places(toolchain: Toolchain, root: Path, env: Mapping[str, str], *, target_d
     one name wherever both of them lie. The standard library's source gets the name that it has where the library comes
     prebuilt: with rust-src installed rustc would put in where that lies.
     """
-    above = [*root.parents][:-1]  # but for the root of the file system, where what is not of the project lies
-    found = {folder: "/src" + "/.." * steps for steps, folder in enumerate(above, 1)}
-    found |= {root: "/src", cargo_home(env): "/cargo"}
+    found: dict[Path, str] = {}
+    for place in (root.resolve(), root):  # rustc's working directory is the first, where the second is a link
+        above = [*place.parents][:-1]  # but for the root of the file system, where what is not of the project lies
+        found |= {folder: "/src" + "/.." * steps for steps, folder in enumerate((place, *above))}
+    found[cargo_home(env)] = "/cargo"
     if target_directory and target_directory != root / "target":  # where build scripts write source, too
         found[target_directory] = "/src/target"
     for source in (toolchain.source, toolchain.source.resolve()):  # Debian's is a link

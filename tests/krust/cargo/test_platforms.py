@@ -117,6 +117,7 @@ def test_c_is_built_for_two_platforms_in_one_call_and_answers(tools, env, cache:
             command = [emulator(target), *command]
         log = tmp_path / target.triple
         with running(command, ready=listens(port), log=log, env=ports, seconds=60):
+            assert fetch(f"http://127.0.0.1:{port}/healthz") == "ok\n"
             assert "Visits: 1. SQLite 3." in fetch(f"http://127.0.0.1:{port}/")
 
 

@@ -35,6 +35,14 @@ def test_of_two_places_the_inner_one_counts(home: str, first: str, second: str, 
     assert found == [first, second]
 
 
+def test_what_a_link_leads_to_has_the_same_name(tools: Toolchain, tmp_path: Path) -> None:
+    there, link = tmp_path / "some/where", tmp_path / "link"
+    there.mkdir(parents=True)
+    link.symlink_to(there)
+    found = dict(remap.places(tools, link, {"HOME": "/home/me"}))
+    assert (found[there], found[link], found[tmp_path]) == ("/src", "/src", "/src/..")
+
+
 def test_a_compiler_that_knows_no_commit_has_its_release(tools: Toolchain) -> None:
     found = dict(remap.places(replace(tools, commit=None, release="1.2.3"), _ROOT, {"HOME": "/home/me"}))
     assert found[tools.source] == "/rustc/1.2.3"
