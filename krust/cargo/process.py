@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -48,11 +47,8 @@ def outputs(
 
     They are questions to one program: what makes one fail makes all fail, so only the first is heard on stderr.
     """
-    with _interruptible(), contextlib.ExitStack() as stack:
-        children = [
-            stack.enter_context(_started(each, cwd, env, stderr=subprocess.DEVNULL if quiet or at > 0 else _stderr()))
-            for at, each in enumerate(commands)
-        ]
+    stderrs = [subprocess.DEVNULL if quiet or at > 0 else _stderr() for at in range(len(commands))]
+    with _interruptible(), _started(*zip(commands, stderrs, strict=True), cwd=cwd, env=env) as children:
         said = [_whole(child, failure) for child in children]
         codes = [child.wait() for child in children]
     for code in codes:
@@ -62,10 +58,12 @@ def outputs(
 
 def answer(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], failure: str) -> tuple[int, str, str]:
     """The exit code of `command`, what it writes to stdout, and the beginning of its stderr. Raises as `run`."""
+    import tempfile  # here: a build that has nothing to do needs none
+
     with (
         _interruptible(),
         tempfile.TemporaryFile() as words,
-        _started(command, cwd, env, stderr=words.fileno()) as child,
+        _started((command, words.fileno()), cwd=cwd, env=env) as [child],
     ):
         said = _whole(child, failure)
         code = child.wait()
@@ -89,7 +87,7 @@ def run(
             KeyboardInterrupt for SIGINT, SIGTERM and SIGHUP, and whatever `line` raises: the child is stopped then,
             with all its children
     """
-    with _interruptible(), _started(command, cwd, env, stderr=_stderr(), keep=keep) as child:
+    with _interruptible(), _started((command, _stderr()), cwd=cwd, env=env, keep=keep) as [child]:
         assert child.stdout is not None
         while raw := child.stdout.readline(_LINE):
             line(raw.decode("utf-8", "replace"))
@@ -113,20 +111,22 @@ def _check(code: int, failure: str) -> None:
 
 @contextlib.contextmanager
 def _started(
-    command: Sequence[str | Path], cwd: Path, env: Mapping[str, str], *, stderr: int, keep: Sequence[int] = ()
-) -> Iterator[subprocess.Popen[bytes]]:
-    child = None
+    *commands: tuple[Sequence[str | Path], int], cwd: Path, env: Mapping[str, str], keep: Sequence[int] = ()
+) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Children: what to run, and where its stderr goes. Whatever is raised in the block stops all of them."""
+    children: list[subprocess.Popen[bytes]] = []
     try:
-        with _held():  # or a signal could come when the child is there, and we do not know it yet
-            child = _start(command, cwd, env, stderr, keep)
-        yield child
+        for command, stderr in commands:
+            with _held():  # or a signal could come when the child is there, and we do not know it yet
+                children.append(_start(command, cwd, env, stderr, keep))
+        yield children
     except BaseException:
-        if child is not None:
-            _stop(child)
+        _stop(children)
         raise
     finally:
-        if child is not None and child.stdout is not None:
-            child.stdout.close()
+        for child in children:
+            if child.stdout is not None:
+                child.stdout.close()
 
 
 def _start(
@@ -158,17 +158,22 @@ def _stderr() -> int:
         return 2
 
 
-def _stop(child: subprocess.Popen[bytes]) -> None:
+def _stop(children: Sequence[subprocess.Popen[bytes]]) -> None:
     try:
-        _signal_group(child, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(_GRACE)
+        for child in children:
+            _signal_group(child, signal.SIGTERM)
+        deadline = time.monotonic() + _GRACE
+        for child in children:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(max(0.0, deadline - time.monotonic()))
     finally:  # also when a second Ctrl-C cuts the wait short
-        _signal_group(child, signal.SIGKILL)
-        child.wait()
-        # Its children are not ours to wait for, but what they still write would be in the way of whoever cleans up.
+        for child in children:
+            _signal_group(child, signal.SIGKILL)
+        for child in children:
+            child.wait()
+        # Their children are not ours to wait for, but what they still write would be in the way of whoever cleans up.
         deadline = time.monotonic() + _DYING
-        while _signal_group(child, 0) and time.monotonic() < deadline:
+        while any(_signal_group(child, 0) for child in children) and time.monotonic() < deadline:
             time.sleep(0.01)
 
 

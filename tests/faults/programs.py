@@ -88,7 +88,8 @@ def krust(
     """
     marker = f"KRUST_FAULT={os.getpid()}-{time.monotonic_ns()}"
     name, _, value = marker.partition("=")
-    full = {name: each for name, each in {**os.environ, **(env or {})}.items() if each} | {name: value}
+    full = {name: each for name, each in {**os.environ, **(env or {})}.items() if each}
+    full |= {name: value, "PYTHONFAULTHANDLER": "1"}
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         given = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err, "start_new_session": True, **more}
         start = time.monotonic()
@@ -97,6 +98,12 @@ def krust(
             meanwhile(process)
             process.wait(seconds)
             took = time.monotonic() - start
+        except BaseException as error:
+            process.send_signal(signal.SIGABRT)  # which says where each thread is
+            time.sleep(1)
+            err.seek(max(0, err.seek(0, os.SEEK_END) - 5000))
+            error.add_note(err.read().decode(errors="replace"))
+            raise
         finally:
             process.kill()
             process.wait()
