@@ -109,9 +109,8 @@ class _Contents:
 
 def _member(header: bytes, pax: dict[str, bytes]) -> tuple[Member, int]:
     """What a header says, and how many bytes of contents follow it."""
-    ustar = header[257:262] == b"ustar"
     name = _text(header, 0, 100)
-    if ustar and header[263:265] == b"00" and header[345]:  # GNU tar keeps other things where the prefix is
+    if header[257:263] == b"ustar\0" and header[345]:  # GNU tar, "ustar ", keeps other things where the prefix is
         name = _text(header, 345, 500) + b"/" + name
     path = _path(pax.get("GNU.sparse.name") or pax.get("path") or name)
     flag = header[156:157]

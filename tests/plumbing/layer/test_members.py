@@ -31,6 +31,7 @@ _STARTS = {
     "checksum": 148,
     "type": 156,
     "magic": 257,
+    "prefix": 345,
     "extended": 482,
     "realsize": 483,
 }
@@ -79,6 +80,15 @@ def test_what_write_tar_writes_is_read_back() -> None:
         Member(path="app/" + LONG, kind="file", mode=0o4755, uid=1 << 31, gid=7, size=5, mtime=-3, capability=CAP),
         Member(path="tmp", kind="directory", mode=0o1777, **plain),
     ]
+
+
+@pytest.mark.parametrize(
+    ("magic", "path"), [(b"ustar\x0000", "b/a"), (b"ustar\0 x", "b/a"), (b"ustar  \0", "a"), (b"", "a")]
+)
+def test_the_prefix_counts_where_it_does_for_others(magic: bytes, path: str) -> None:
+    """The version that follows the magic says nothing: neither Go nor libarchive looks at it."""
+    [member] = members(bytes(header(magic=magic, prefix=b"b")) + bytes(1024))
+    assert member.path == path
 
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
