@@ -93,7 +93,7 @@ def archive(data: bytes) -> None:
 def _tar(data: bytes) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        for each in data.split(b"\0"):
+        for each in data.split(b"\0", 7):
             name, _, contents = each.partition(b"\n")
             member = tarfile.TarInfo(text(name) or "x")
             member.size = len(contents)
