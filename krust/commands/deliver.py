@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -189,14 +190,19 @@ def account(store: Store, made: Made) -> dict[str, Any]:
 
 def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
     """Write a file, whole or not at all, with what the umask leaves of `mode`. Raises StoreError."""
-    from plumbing.store.files import failing_as
+    from plumbing.store.files import failing_as, sync_folder
 
-    written = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+    written = path.with_name(f".krust.{os.urandom(8).hex()}")  # its own name may be as long as names can be
     with failing_as("write", path):
         descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
             with open(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)
+                file.flush()
+                os.fsync(descriptor)
             written.replace(path)
-        finally:
-            written.unlink(missing_ok=True)
+        except BaseException:
+            with suppress(OSError):
+                written.unlink()
+            raise
+        sync_folder(path.parent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -38,6 +39,7 @@ def export(store: Store, roots: Mapping[str, Descriptor], target: Path) -> None:
             with (folder / "archive").open("wb") as out:
                 write_tar(entries, mtime=0, out=out)
                 out.flush()
+                os.fsync(out.fileno())
             (folder / "archive").replace(target)
         else:
             if target.exists():
@@ -60,7 +62,7 @@ def _is_archive(target: Path) -> bool:
 @contextmanager
 def _beside(target: Path) -> Iterator[Path]:
     """A folder next to `target`, on the same file system, gone at the end."""
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    folder = Path(tempfile.mkdtemp(prefix=".krust.", dir=target.parent))
     try:
         yield folder
     finally:

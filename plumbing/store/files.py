@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,18 +29,28 @@ def reason(error: OSError) -> str:
         "read-only file system": "choose another place with '--store'",
         "permission denied": "change its mode or owner, or choose another place with '--store'",
         "disk quota exceeded": "free some, or choose another place with '--store'",
+        "file name too long": "choose another place with '--store'",
+        "input/output error": "the disk or its connection may be failing: see what the kernel says of it",
+        "no locks available": "it has no 'flock' there; choose another place with '--store'",
+        "function not implemented": "choose another place with '--store'",
+        "operation not supported": "choose another place with '--store'",
     }.get(words)
     return f"{words}; {advice}" if advice else words
 
 
 def open_regular(path: Path) -> BinaryIO:
     """Open for reading, a regular file and no link. Raises OSError, or StoreError for anything but a regular file."""
+    return open(open_descriptor(path), "rb", buffering=0)
+
+
+def open_descriptor(path: Path | str) -> int:
+    """As `open_regular`, without an object around the descriptor, which the caller closes."""
     # O_NONBLOCK: a fifo in the file's place must not hang us; it has no effect on regular files
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise StoreError(f"cannot read '{path}': not a regular file")
-    return open(descriptor, "rb", buffering=0)
+    return descriptor
 
 
 def sync_folder(path: Path) -> None:
@@ -50,6 +60,18 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_folder(path: Path, *, below: Path) -> None:
+    """Make the folder `path`, and what is missing above it, so that they last.
+
+    below  it and what is between it and `path` may be there, made by one who was killed before they lasted
+    """
+    new = [folder for folder in (path, *path.parents) if folder.is_relative_to(below) or not folder.is_dir()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in new:
+        with suppress(PermissionError):  # a folder that may be written to and not read
+            sync_folder(folder.parent)
 
 
 def replace(path: Path, raw: bytes, *, staging: Path) -> None:
@@ -65,6 +87,7 @@ def replace(path: Path, raw: bytes, *, staging: Path) -> None:
             os.fsync(descriptor)
         Path(name).replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong first is what is said, and what stays here is for gc
+            os.unlink(name)
         raise
     sync_folder(path.parent)

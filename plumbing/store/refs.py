@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -69,10 +69,12 @@ class Refs:
         with self._malformed():
             return Descriptor.from_json(Fields(found[-1], "descriptor", f"ref {name}")) if found else None
 
-    def update(self, changes: Mapping[str, tuple[Descriptor, Expected]], check: Callable[[Descriptor], None]) -> None:
+    def update(
+        self, changes: Mapping[str, tuple[Descriptor, Expected]], check: Callable[[Sequence[Descriptor]], None]
+    ) -> None:
         """Point each name to its descriptor, all or none. A name that is so already is not written again.
 
-        check   called under the lock with each new descriptor; raises if it may not be a ref
+        check   called under the lock with the new descriptors; raises if one may not be a ref
         raises  RefConflict where a ref is not as expected, Malformed for a name that no layout may have
         """
         for name in changes:
@@ -83,8 +85,8 @@ class Refs:
                 current = _digest(entries, name)
                 if expected is not ANY and current != (str(expected) if expected else None):
                     raise RefConflict(name, expected=expected, found=current)
-                check(descriptor)
                 entries = _with(entries, name, descriptor)
+            check([descriptor for descriptor, _ in changes.values()])
             return entries
 
         self._change(change)
@@ -118,6 +120,7 @@ class Refs:
             before = value.get("manifests") or []
             after = change(before)
             if after == before and "manifests" in value:
+                files.sync_folder(self._root)  # who wrote it may have been killed before it did so
                 return
             staging = self._root / "tmp"
             with files.failing_as("write", self._path):

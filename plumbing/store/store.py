@@ -77,7 +77,7 @@ class Store:
             strangers = sorted({entry.name for entry in path.iterdir()} - _OWN) if path.exists() else []
             if strangers:
                 raise StoreError(f"cannot make a store of '{path}': it holds '{strangers[0]}'; name an empty folder")
-            files.make_folder(path / "blobs" / "sha256")
+            files.make_folder(path / "blobs" / "sha256", below=path)
             staging = path / "tmp"
             staging.mkdir(exist_ok=True)
             with lock.exclusive(path):
@@ -105,6 +105,7 @@ class Store:
             (self.path / name).unlink(missing_ok=True)
         for folder in ("tmp", hints.FOLDER):
             shutil.rmtree(self.path / folder, ignore_errors=True)
+        files.sync_folder(self.path)
 
     # reading
 
@@ -120,12 +121,7 @@ class Store:
         """A small blob, verified. Raises NotFound, DigestMismatch, or Malformed for one of more than `limit` bytes."""
         if descriptor.size > limit:
             raise Malformed("blob", descriptor.digest, expected=f"at most {limit} bytes, not {descriptor.size}")
-        with self.blobs.open(descriptor.digest) as blob:
-            if blob.size != descriptor.size:
-                raise DigestMismatch(
-                    descriptor.digest, f"{blob.size} bytes, expected {descriptor.size}", where=self.path
-                )
-            return blob.read()
+        return self.blobs.read(descriptor.digest, descriptor.size)
 
     def open_blob(self, descriptor: Descriptor) -> BlobReader:
         """A blob as a verified stream."""
@@ -217,9 +213,8 @@ class Store:
         self.refs.adopt(index)
 
     def _complete(self, roots: Sequence[Descriptor]) -> None:
-        seen: Seen = set()
         for root in roots:
-            for descriptor in self.walk(root, seen=seen):
+            for descriptor in self.walk(root):
                 if self.lacks(descriptor):
                     raise NotFound.blob(descriptor.digest, self.path)
         self.blobs.sync()
