@@ -70,8 +70,10 @@ def run(cases: list[Case], rounds: int | None) -> Results:
     there = [name for name in wanted if name not in missing]
     whole = len(cases) == len(CASES) and rounds is None
     results = Results(whole, machine.machine(), machine.versions(there), missing)
-    with tempfile.TemporaryDirectory(prefix="krust-bench-") as folder:
-        environment.make_own(Path(folder) / "home", go="go" in there)
+    with (
+        tempfile.TemporaryDirectory(prefix="krust-bench-") as folder,
+        environment.own(Path(folder) / "home", go="go" in there),
+    ):
         for case in cases:
             say(f"{case.name}: {case.title} ({case.minutes:g} min)")
             place = Path(folder) / case.name

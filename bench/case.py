@@ -95,7 +95,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Things that took turns. The first is krust's; the others are compared with it."""
+    """Things that took turns, or the parts of one. They are compared with the first."""
 
     title: str
     rows: dict[str, Row]

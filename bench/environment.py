@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.tools import KRUST
+from tests.tools import KRUST, run
 
 # Settings of what is measured. CARGO and RUSTC stay: they say which compiler to use.
 _SETTINGS = (
@@ -27,17 +28,24 @@ _SETTINGS = (
 _CACHES = {"CARGO_HOME": ".cargo", "RUSTUP_HOME": ".rustup", "XDG_CACHE_HOME": ".cache"}
 
 
-def make_own(home: Path, *, go: bool) -> None:
-    """Make this process's environment the one to measure in, with `home`, which is made, as its home."""
-    before = Path.home()
+@contextlib.contextmanager
+def own(home: Path, *, go: bool) -> Iterator[None]:
+    """For the time of a block, make this process's environment the one to measure in; `home`, which is made, its home.
+
+    go  whether there is a Go, whose caches are to be kept as well
+    """
+    before = dict(os.environ)
+    caches = {name: str(Path.home() / folder) for name, folder in _CACHES.items()}
+    if go:
+        caches |= {name: run("go", "env", name).stdout.decode().strip() for name in ("GOPATH", "GOCACHE", "GOMODCACHE")}
     home.mkdir()
     for name in [name for name in os.environ if name.startswith(_SETTINGS)]:
         del os.environ[name]
-    for name, folder in _CACHES.items():
-        os.environ.setdefault(name, str(before / folder))
-    if go:
-        for name in ("GOPATH", "GOCACHE", "GOMODCACHE"):
-            said = subprocess.run(["go", "env", name], check=True, capture_output=True, text=True).stdout
-            os.environ[name] = said.strip()
-    os.environ.update(HOME=str(home), DOCKER_BUILDKIT="0")  # Debian's docker has no other builder
+    os.environ |= {**caches, **os.environ, "HOME": str(home)}
     os.environ["PATH"] = os.pathsep.join((str(KRUST.parent), os.environ["PATH"]))
+    os.environ["DOCKER_BUILDKIT"] = "0"  # Debian's docker has no other builder
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ |= before

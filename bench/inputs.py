@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -16,13 +17,14 @@ from pathlib import Path
 import ziglang
 
 from bench.timing import Deed, timed
-from plumbing.oci import mediatype
+from plumbing.oci import document, mediatype
 from plumbing.oci.config import Config
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
 from plumbing.oci.manifest import Manifest
 from plumbing.oci.platform import Platform
 from plumbing.store import Store
+from plumbing.store.refs import ANNOTATION as REF_NAME
 from tests.tools import EXAMPLES, KRUST, run
 
 MIB = 1 << 20
@@ -128,3 +130,30 @@ def _hole(store: Store, size: int, seed: int) -> Digest:
     with path.open("wb") as file:
         file.truncate(size)
     return digest
+
+
+def many_images(folder: Path, blobs: int) -> list[Digest]:
+    """A layout of `blobs` small blobs, three to an image, whose refs are app-0:latest and so on; return the images.
+
+    Written past the store, which would sync each blob to the disk.
+    """
+    store = Store.create(folder)
+
+    def put(raw: bytes, media_type: str) -> Descriptor:
+        descriptor = Descriptor.of(raw, media_type)
+        path = store.blobs.path(descriptor.digest)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(raw)
+        path.chmod(0o444)
+        return descriptor
+
+    images = []
+    for number in range(blobs // 3):
+        named = {REF_NAME: f"app-{number}:latest"}
+        layer = put(f"layer {number}".encode(), mediatype.LAYER)
+        config = Config.of(Platform.parse("linux/amd64"), [layer.digest])
+        manifest = Manifest.of(put(config.raw, mediatype.CONFIG), [layer])
+        images.append(replace(put(manifest.raw, mediatype.MANIFEST), annotations=named))
+    entries = [image.to_json() for image in images]
+    store.adopt(document.dump({"schemaVersion": 2, "mediaType": mediatype.INDEX, "manifests": entries}))
+    return [image.digest for image in images]

@@ -137,8 +137,8 @@ def _table(table: Table) -> str:
             seconds(row.wall),
             f"{seconds(row.least)} – {seconds(row.most)}",
             f"{row.wall / first.wall:.2f}",
-            seconds(row.cpu),
-            f"{row.peak / 2**20:.0f} MiB",
+            seconds(row.cpu) if row.cpu else "",
+            f"{row.peak / 2**20:.0f} MiB" if row.peak else "",
             *(row.more.get(heading, "") for heading in more),
         ]
         for name, row in table.rows.items()

@@ -1,17 +1,12 @@
 """A workspace of many services, as a company has them: each a package with a binary, all with one library.
 
-    python bench/make_workspace.py FOLDER [N]      N services, 20 if it is not said
-
 The services are small HTTP servers of the standard library alone, so that compiling them takes seconds, not minutes,
-and the same seconds whatever the registry of crates has today. Nothing is random: the same N gives the same files.
+and the same seconds whatever the registry of crates has today. Nothing is random: the same number gives the same files.
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-
-SERVICES = 20
 
 _ROOT = """\
 [workspace]
@@ -203,7 +198,7 @@ fn main() -> std::io::Result<()> {
 """
 
 
-def make(folder: Path, services: int = SERVICES) -> list[str]:
+def make(folder: Path, services: int) -> list[str]:
     """Write the workspace into `folder`; return the names of its services."""
     names = [f"service-{number:02}" for number in range(1, services + 1)]
     files = {"Cargo.toml": _ROOT, "shared/Cargo.toml": _PACKAGE.replace("NAME", "shared"), "shared/src/lib.rs": _SHARED}
@@ -219,7 +214,3 @@ def make(folder: Path, services: int = SERVICES) -> list[str]:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     return names
-
-
-if __name__ == "__main__":
-    print(*make(Path(sys.argv[1]), *map(int, sys.argv[2:3])), sep="\n")
