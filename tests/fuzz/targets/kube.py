@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import re
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from krust.errors import KubeError
 from krust.kube import lock
 from krust.kube.choose import left_out
 from krust.kube.find import find
+from krust.kube.join import join as joined
 from krust.kube.keep import find_kept, splice_kept
 from krust.kube.package import PackageReference
 from krust.kube.selector import Selector
@@ -225,3 +227,32 @@ def package_reference(data: bytes) -> None:
     if found is not None:
         assert str(found) == text(data)
         assert str(found).isprintable()
+
+
+@target(*_YAML, "\x01", "{", "[", longest=1 << 14)
+def join(data: bytes) -> None:
+    """Several texts, apart by \\x01, say in one stream what each of them says."""
+    texts = [tried(KubeError, Text.decode, each, "f.yaml") for each in data.split(b"\1")]
+    read = [each for each in texts if each is not None and _events(each.characters) is not None]
+    if len(read) < 2 or any("%" in each.characters for each in read):
+        return
+    out = io.BytesIO()
+    joined(read, out)
+    together = _documents(out.getvalue().decode("utf-8-sig"))
+    apart = [_documents(each.characters) for each in read]
+    assert together is not None, "it is no YAML together"
+    expected = [one for each in apart if each is not None for one in each]
+    assert [each for each in together if each] == [each for each in expected if each]
+
+
+def _documents(characters: str) -> list[list[tuple[object, ...]]] | None:
+    said = _events(characters)
+    if said is None:
+        return None
+    found: list[list[tuple[object, ...]]] = []
+    for each in said:
+        if each[0] == "DocumentStartEvent":
+            found.append([])
+        elif found and each[0] not in ("DocumentEndEvent", "StreamEndEvent"):
+            found[-1].append(each)
+    return [each for each in found if each != [each[0]] or each[0][1] != ""]
