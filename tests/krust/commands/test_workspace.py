@@ -458,6 +458,20 @@ def test_the_first_image_is_written_while_cargo_compiles_the_second(tmp_path: Pa
     assert named(store) == ["one:latest", "two:latest"]
 
 
+def test_a_change_in_one_service_compiles_one_and_writes_one(krust: Krust, tmp_path: Path) -> None:
+    project, blobs = write_project(tmp_path / "project", SERVICES), tmp_path / ".krust/blobs/sha256"
+    words = ("build", "--no-push", "--base=scratch", "--workspace", project)
+    first = krust(*words).stdout.splitlines()
+    before = {path.name for path in blobs.iterdir()}
+    (project / "one/src/main.rs").write_text(main("another one"))
+    again = krust(*words)
+    assert re.findall(r"Compiling (\S+)", again.stderr) == ["one"]
+    assert [was == now for was, now in zip(first, again.stdout.splitlines(), strict=True)] == [False, True, True]
+    assert len({path.name for path in blobs.iterdir()} - before) == 3, "a layer, a config and a manifest"
+    nothing = krust(*words)
+    assert (nothing.stdout, re.findall("Compiling", nothing.stderr)) == (again.stdout, [])
+
+
 def _manifests(store: Path) -> list[str]:
     """The digests of manifests in the store, all below which is there."""
     found = []
