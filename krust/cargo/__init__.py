@@ -6,7 +6,7 @@
     compile     one cargo call: binaries out              elf      what a binary is, from its first bytes
     answers     what rustc says of itself, kept           messages what cargo says that it made
     targets     platform to target triple                 remap    this machine's paths, out of programs
-    linked      whose shared library a program needs
+    linked      whose shared library a program needs      processors  names that rustc knows
 
 `compile.build` is what a command calls, with what `toolchain.find`, `metadata.load` and `metadata.choose` gave it. No
 module here reads the environment: it comes in as a mapping. This is the one room of krust where subprocess is used

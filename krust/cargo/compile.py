@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from krust.cargo import elf, linked, remap, rustflags, std, zig
+from krust.cargo import elf, linked, processors, remap, rustflags, std, zig
 from krust.cargo.calls import Selected, grouped, set_aside
 from krust.cargo.messages import FORMAT, Artifact, is_message
 from krust.cargo.metadata import BinaryTarget, Kind, Package, Project
@@ -143,6 +143,9 @@ def _calls(
     say: Callable[[str], None],
 ) -> list[_Call]:
     places = remap.places(toolchain, project.root, env, target_directory=project.target_directory)
+    for target in targets:
+        if cpu := request.target_cpu.get(target):
+            processors.check(toolchain, target, cpu, project.directory, env)
     sysroots = std.sysroots(toolchain, targets, project.directory, env=env, cache=cache, say=say)
     users = rustflags.of_user(toolchain, targets, project.directory, env=env, cargo_args=request.cargo_args)
     linkers = zig.environment(toolchain, targets, env=env, cache=cache)
