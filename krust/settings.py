@@ -66,7 +66,7 @@ def _workspace(here: Path) -> Path | None:
         try:
             with (folder / "Cargo.toml").open("rb") as file:
                 manifest = tomllib.load(file)
-        except (OSError, tomllib.TOMLDecodeError):
+        except (OSError, ValueError, RecursionError):  # ValueError: no TOML, or no UTF-8
             continue  # cargo will say what is wrong with it
         if "workspace" in manifest:
             return folder

@@ -10,6 +10,7 @@ from plumbing.errors import Malformed, PlumbingError, shown
 
 _TOKEN = re.compile(r"[!-~]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")  # which JSON can say, and no request can hold
 
 
 class CredentialError(PlumbingError):
@@ -35,6 +36,8 @@ class Credential:
     source: str
 
     def __post_init__(self) -> None:
+        if _SURROGATE.search(f"{self.username or ''}{self.password or ''}"):
+            raise self._malformed("a user name and a password that UTF-8 can hold")
         if self.password is not None:
             if not self.username or ":" in self.username or _CONTROL.search(self.username):
                 raise self._malformed("a user name without ':' beside the password")  # RFC 7617, section 2

@@ -17,7 +17,7 @@ from plumbing.registry.message import Answer, Headers, Request
 from plumbing.registry.origin import Origin, is_local
 from plumbing.registry.problem import SHOWN, Problem
 from plumbing.registry.settings import Clock
-from plumbing.registry.token import SHORTEST, Realm, Token
+from plumbing.registry.token import SHORTEST, Realm, Token, basic
 from plumbing.registry.upload import _RANGE as RANGE
 from tests.fuzz.target import folder, malformed, target, text, tried
 
@@ -132,6 +132,7 @@ _AUTHS = (
     '"password":"p"',
     '"credHelpers":{"registry.example":"x"}',
     '"credsStore":"x"',
+    "\\ud800",
     "null",
     "{}",
     "NaN",
@@ -153,6 +154,7 @@ def auth_files(data: bytes) -> None:
 
 
 def _check_credential(found: Credential) -> None:
+    basic(found)
     secrets = [each for each in (found.password, found.identity_token, found.registry_token) if each]
     again = authfile.from_json(authfile.to_json(found), found.source, "auths")
     if found.username is not None and (found.password or not found.identity_token) and not found.registry_token:

@@ -120,6 +120,14 @@ def test_what_an_entry_holds(entry: dict[str, str], expected: Credential | None)
     assert from_json(entry, "f", "auths.a") == expected
 
 
+@pytest.mark.parametrize("token", [{}, {"identitytoken": "abc"}])
+@pytest.mark.parametrize(("username", "password"), [("\ud800", "x"), ("me", "\udfff")])
+def test_what_no_request_could_hold_is_malformed(username: str, password: str, token: dict[str, str]) -> None:
+    with pytest.raises(Malformed, match="UTF-8") as caught:
+        from_json({"username": username, "password": password, **token}, "f", "auths.a")
+    assert str(caught.value).isprintable()
+
+
 words = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]))
 names = words.map(lambda text: text.replace(":", "")).filter(bool)
 tokens = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1)
