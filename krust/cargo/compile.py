@@ -161,9 +161,9 @@ def _calls(
             hiding.setdefault((*flags, *ours), []).append(target)
         else:
             arguments[target] = rustflags.argument(target, users[target], ours)
-    # What the user has set stays: someone who names a linker or a C compiler means it.
-    # A compiler of theirs might not know the processor by the name that rustc and zig have from LLVM.
+    # A C compiler of theirs might not know the processor by the name that rustc and zig have from LLVM.
     cpus = {target: cpu for target, cpu in request.target_cpu.items() if zig.compiles_c(target, env)}
+    # What the user has set stays: someone who names a linker or a C compiler means it.
     given = {**linkers, **env, **remap.c_flags(places, targets, env, cpus=cpus)}
     bare = {name: value for name, value in given.items() if name not in (rustflags.VARIABLE, rustflags.PLAIN)}
     independent = frozenset(each for each in targets if rustflags.is_position_independent(users[each].flags))
