@@ -7,12 +7,17 @@ import io
 import re
 import tarfile
 import zlib
+from dataclasses import replace
 
-from plumbing.errors import Malformed
+from plumbing.commands import options
+from plumbing.commands.write_layer import parse_record
+from plumbing.errors import Malformed, PlumbingError
 from plumbing.layer.capability import capabilities_text, parse_capabilities
 from plumbing.layer.codec import Codec, decompressed
+from plumbing.layer.entries import collect
 from plumbing.layer.members import Member, read_tar
-from tests.fuzz.target import malformed, refuses, target, text
+from plumbing.layer.tar import write_tar
+from tests.fuzz.target import malformed, refuses, target, text, tried
 
 _MOST = 1 << 24
 """Plain bytes that are read of a stream: enough to see that no more memory is needed for them."""
@@ -92,6 +97,28 @@ def _by_tarfile(data: bytes) -> list[tuple[object, ...]] | None:
     except (tarfile.TarError, ValueError, OverflowError, IndexError, MemoryError):
         return None
     return found
+
+
+@target("- 0:0\t/a\t\n", "0755 1:2\t", "/" + "x" * 99, "/" + "é" * 99, "4294967295", "7777", "\t", "\n", "../", ".wh.")
+def records(data: bytes) -> None:
+    """What a batch says of files, written as a tar, is read back as the same, here and by tarfile."""
+    sources = malformed(lambda: [parse_record(record) for record in options.records(io.BytesIO(data), zero=False)])
+    if sources is None or any(source.src is not None for source in sources):
+        return
+    for number, source in enumerate(sources):
+        if number % 2:
+            sources[number] = replace(source, src=b"hello")
+    entries = tried(PlumbingError, collect, sources)
+    out = io.BytesIO()
+    if entries is None or malformed(write_tar, entries, mtime=1, out=out) is None:
+        return
+    assert out.tell() % 512 == 0
+    found = [_shown(member) for member in read_tar(io.BytesIO(out.getvalue()))]
+    assert found == _by_tarfile(out.getvalue())
+    assert found == [
+        (entry.path, entry.kind, entry.mode, entry.uid, entry.gid, 5 * (entry.kind == "file"), None)
+        for entry in entries
+    ]
 
 
 @target(b"\x1f\x8b\x08", b"\x1f\x8b\x08\x00" + bytes(6))
