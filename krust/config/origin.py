@@ -62,7 +62,7 @@ class Origin:
 
 def below(name: str) -> str:
     """The end of the path to the entry `name` of a table: .name, or ."a.b" where it needs quotes."""
-    return f".{name}" if re.fullmatch(_BARE, name) else f'."{shown(name)}"'
+    return f".{shown(name)}" if re.fullmatch(_BARE, name) else f'."{shown(name)}"'
 
 
 def _toml(value: object) -> str:
