@@ -44,7 +44,8 @@ def main() -> None:
     if words.render:
         _write(Results.from_json(KEPT.read_text()))
         return
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))  # as Ctrl-C: all that was started is ended on the way out
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(130))  # all that was started is ended on the way out
     cases = [CASES[name] for name in words.cases or CASES]
     say(f"about {sum(case.minutes for case in cases):.0f} minutes on two quiet cores; leave the machine alone")
     results = run(cases, words.rounds)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +30,8 @@ class Call:
     env: dict[str, str]
     cwd: Path
 
-    def timed(self, **env: str) -> Run:
-        return timed(*self.argv, cwd=self.cwd, env={**self.env, **env})
+    def timed(self) -> Run:
+        return timed(*self.argv, cwd=self.cwd, env=self.env)
 
 
 def program() -> str:
@@ -41,12 +42,16 @@ def program() -> str:
     return path
 
 
-def recorded(folder: Path, *command: str | Path, cwd: Path) -> Call:
-    """Run a krust `command`, and return the last `cargo build` that it called. `folder` is for the recorder."""
+def recorded(folder: Path, *command: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -> Call:
+    """Run a krust `command`, and return the last `cargo build` that it called.
+
+    folder  for the recorder
+    env     added to the environment
+    """
     folder.mkdir(parents=True, exist_ok=True)
     recorder, log = folder / "cargo", folder / "recorded.json"
     recorder.write_text(_RECORDER.format(python=sys.executable, log=str(log), cargo=program()))
     recorder.chmod(0o755)
-    run(*command, cwd=cwd, env={"CARGO": str(recorder)})
+    run(*command, cwd=cwd, env={**(env or {}), "CARGO": str(recorder)})
     words, env, where = json.loads(log.read_text())
     return Call((program(), *words), {**env, "CARGO": program()}, Path(where))

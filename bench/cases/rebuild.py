@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench import cargo, inputs
@@ -29,26 +29,27 @@ exit $code
 def measure(bench: Bench, found: Found) -> None:
     web = inputs.example("web", bench.folder)
     change = _changing(web / "src" / "main.rs")
+    linking = _watch_linker(bench.folder)
+    watching = {**linking, "CARGO": _watch(bench.folder, "compile", cargo.program(), only="build")}
+    phases: dict[str, list[Run]] = {}
     with docker_registry(bench.folder / "registry") as host:
         build = (KRUST, "build", "-q", "--image", f"{host}/web", web)
-        call = cargo.recorded(bench.folder / "recorder", *build, cwd=bench.folder)
+        call = cargo.recorded(bench.folder / "recorder", *build, cwd=bench.folder, env=linking)
 
         def krust() -> Run:
             change()
-            return timed(*build)
+            _log(bench.folder).unlink(missing_ok=True)
+            run = timed(*build, env=watching)
+            for name, seconds in _phases(bench.folder, run, web / ".krust"):
+                phases.setdefault(name, []).append(Run(wall=seconds, cpu=0, peak=0))
+            return run
 
         def alone() -> Run:
             change()
             return call.timed()
 
         rows = found.table("one line changed", turns(bench.rounds, {"krust build": krust, "cargo build alone": alone}))
-        watched = _watching(bench.folder, call.env)
-        phases: dict[str, list[Run]] = {}
-        for _ in range(bench.rounds):
-            change()
-            for name, seconds in _phases(bench.folder, timed(*build, env=watched), web / ".krust"):
-                phases.setdefault(name, []).append(Run(wall=seconds, cpu=0, peak=0))
-        found.table("where the time goes", phases)
+    found.table("where the time of krust build goes", phases)
     krust_wall, cargo_wall = rows["krust build"].wall, rows["cargo build alone"].wall
     found.measured["share"] = (krust_wall - cargo_wall) / krust_wall * 100
     found.bound = krust_wall / cargo_wall
@@ -61,13 +62,12 @@ def _changing(file: Path) -> Callable[[], object]:
     return lambda: file.write_text(text.replace('"stopped"', f'"stopped {next(numbers)}"'))
 
 
-def _watching(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
-    """The variables that put a watch before cargo, and before the linker that it is told to use by `env`."""
-    linker = next(name for name in env if re.fullmatch(r"CARGO_TARGET_\w+_LINKER", name))
-    return {
-        "CARGO": _watch(folder, "compile", cargo.program(), only="build"),
-        linker: _watch(folder, "link", env[linker]),
-    }
+def _watch_linker(folder: Path) -> dict[str, str]:
+    """The variable that puts a watch before krust's linker. cargo compiles all anew when it changes, so all have it."""
+    hello = inputs.example("hello-krust", folder)
+    env = cargo.recorded(folder / "recorder", KRUST, "build", "--no-push", "-q", hello, cwd=folder).env
+    name = next(name for name in env if re.fullmatch(r"CARGO_TARGET_\w+_LINKER", name))
+    return {name: _watch(folder, "link", env[name])}
 
 
 def _watch(folder: Path, name: str, program: str, *, only: str | None = None) -> str:
@@ -90,7 +90,6 @@ def _phases(folder: Path, run: Run, store: Path) -> Iterator[tuple[str, float]]:
     for line in _log(folder).read_text().splitlines():
         name, began, ended = line.split()
         times[name] = float(began), float(ended)
-    _log(folder).unlink()
     written = max(blob.stat().st_mtime for blob in (store / "blobs" / "sha256").iterdir())
     yield "krust build", run.wall
     yield "start, and look at the project", times["compile"][0] - (end - run.wall)
@@ -109,8 +108,8 @@ to a docker-registry on loopback. In turns with it, after another change, cargo 
 own share is all that is not cargo's: the wall time of `krust build`, less that of cargo alone, of the former; so the
 registry's time is in it, too.
 
-The phases are of further runs, where a script before cargo and one before the linker write down when they begin and
-end; an image is written when the last of its blobs is.
+The phases are of the same runs: a script before cargo and one before the linker write down when they begin and end; an
+image is written when the last of its blobs is.
 """,
     goals={"share": at_most(5, "%", "one line changed: krust's own share, with the push")},
     bound="cargo, called as krust calls it",
