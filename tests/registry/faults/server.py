@@ -227,8 +227,8 @@ class Protocol(H11Protocol):
         self.app = connected
 
 
-_STILL = 5
-"""Turns of the loop without a connection, after which none comes any more."""
+_TURNS = 5
+"""Of the loop, in which what was accepted becomes a connection."""
 
 
 @contextmanager
@@ -241,12 +241,14 @@ def running(app: Any, listeners: list[socket.socket], **options: Any) -> Iterato
     server.lifespan = settings.lifespan_class(settings)
 
     async def stop() -> None:
+        # Before Server.close, for what was accepted a moment earlier would get no transport then, and never be closed.
+        for listener in listeners:
+            asyncio.get_running_loop().remove_reader(listener)
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         for listening in server.servers:
             listening.close()
-        still = 0
-        while still < _STILL:  # what was accepted in the last moment has a transport a few turns of the loop later
-            busy = server.server_state.connections or server.server_state.tasks
-            still = 0 if busy else still + 1
+        while server.server_state.connections or server.server_state.tasks:
             for connection in list(server.server_state.connections):
                 connection.transport.abort()
             await asyncio.sleep(0.001)
