@@ -7,6 +7,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
@@ -73,7 +74,12 @@ def _lines(curves: Curves, axes: Axes) -> None:
     axes.set(xlabel=curves.x, ylabel=curves.y)
     axes.set_title(curves.title, loc="left", fontsize="medium")
     axes.grid(which="major", linewidth=0.3)
-    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, high / 10), high * 1.1)  # a decade at least, or what is flat looks steep
+    for axis in (axes.xaxis, axes.yaxis):
+        _plain(axis)
+    if len(curves.lines) > 1:
+        axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3)
 
 
 def _goals(goals: list[tuple[Goal, float]]) -> Figure:
@@ -89,12 +95,17 @@ def _goals(goals: list[tuple[Goal, float]]) -> Figure:
     axes.set_yticks(places, names, fontsize="small")
     axes.invert_yaxis()
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(lambda share, _: f"{share:g}")
+    _plain(axes.xaxis)
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_title("share of each limit; right of the line it is not met", loc="left", fontsize="medium")
     return drawing
+
+
+def _plain(axis: Axis) -> None:
+    """1, 2, 5, 10: a logarithmic axis without powers."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
 def _save(drawing: Figure, path: Path) -> None:
