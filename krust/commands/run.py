@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import subprocess
@@ -12,11 +13,12 @@ from pathlib import Path
 import click
 
 from krust.cargo.selection import Selection
-from krust.commands.deliver import Order, fulfil
+from krust.commands.deliver import Order, fulfil, reference
 from krust.commands.options import Passing, passed, selection_options, settings_options
 from krust.config.values import LOCAL
 from krust.errors import EngineError, ProgramMissing
 from krust.image.plan import Workshop
+from krust.kube import kubectl, pod
 from krust.settings import Settings
 from plumbing.commands.network import Network, network_options
 from plumbing.commands.options import store_option
@@ -114,12 +116,13 @@ def _stop(engine: str, name: str, process: subprocess.Popen[bytes], env: Mapping
 @settings_options
 @click.option("--offline", is_flag=True, help="Ask no registry for the base: use what the store has.")
 @click.option("--engine", type=click.Choice(_ENGINES), help="What runs it; default: the first of them on PATH.")
+@click.option("--kube", is_flag=True, help="Push it, and run it as a pod, by kubectl; the pod is removed then.")
 @click.option(
     "--engine-arg",
     "words",
     metavar="TEXT",
     multiple=True,
-    help="A word for 'docker run', such as -p8080:80; repeatable.",
+    help="A word for 'docker run', such as -p8080:80, or for kubectl, such as -nweb; repeatable.",
 )
 @store_option
 @network_options
@@ -131,6 +134,7 @@ def command(
     flags: Mapping[str, object],
     offline: bool,
     engine: str | None,
+    kube: bool,
     words: tuple[str, ...],
     store: Store,
     network: Network,
@@ -138,31 +142,48 @@ def command(
     """Build the cargo project in DIRECTORY, and run its image in a container; nothing is pushed.
 
     What follows '--' are the program's arguments. It ends as the program does; Ctrl-C stops it. It is built for this
-    machine, unless --platform names another.
+    machine, unless --platform names another; with --kube as 'krust build' does, and pushed.
     """
     settings: Settings = ctx.obj
-    program = find_engine(engine, settings.env)
-    flags = {**flags, "platforms": flags["platforms"] or (LOCAL,)}
+    if kube and engine is not None:
+        raise click.UsageError("expected either --kube or --engine")
+    program = kubectl.find(settings.env) if kube else find_engine(engine, settings.env)
+    if not kube:
+        flags = {**flags, "platforms": flags["platforms"] or (LOCAL,)}
     workshop = Workshop.open(settings, directory, flags=flags)
     plans = workshop.plans(selection, network, store, offline=offline)
-    if len(plans) != 1 or len(plans[0].platforms) != 1:
+    if len(plans) != 1 or (len(plans[0].platforms) != 1 and not kube):
         raise click.UsageError("cannot run several images at once: name one binary, and one platform")
     order = Order(
         offline=offline,
         source_date_epoch=None,
         no_tag=False,
-        no_push=True,
+        no_push=not kube,
         output=None,
         image_refs=None,
         trace=None,
         as_json=False,
-        jobs=1,
+        jobs=4,
     )
     created = order.created(settings, workshop.git)
     [made] = fulfil(order, store, plans, workshop.compile, network, created=created)
     network.close()
-    image = pull(program, store, f"{plans[0].settings.name}@{made.root.digest}", settings.env)
+    settings.console.end()
+    name = plans[0].settings.name
+    if kube:
+        cluster = kubectl.Kubectl(path=program, words=words, env=settings.env)
+        image = reference(store, made)
+        return pod.run(cluster, name, image, passed(ctx), reads=_has_input(), say=settings.console.say)
+    image = pull(program, store, f"{name}@{made.root.digest}", settings.env)
     try:
         return run(program, image, words, passed(ctx), settings.env)
     finally:
         forget(program, image, settings.env)
+
+
+def _has_input() -> bool:
+    """Whether somebody may write to our standard input."""
+    try:
+        return not os.path.samestat(os.fstat(0), Path(os.devnull).stat())
+    except OSError:
+        return False

@@ -8,9 +8,9 @@
     selector   Kubernetes' label selectors        choose    the documents that -l leaves out
     join       several texts as one               lock      which image each reference became
     kubectl    the program that gets it           rewrite   several files in place, all or none
-    spool      texts that were read, on disk
+    spool      texts that were read, on disk      pod       an image, run in a cluster
 
-The last three have effects, and files reads; the others do neither.
+The last four have effects, and files reads; the others do neither.
 
 Positions are indexes of characters in `Text.characters`, counted from 0; bytes, lines and columns are for people and
 files, and `Text` alone makes them. No module here imports yaml before it has something to parse.

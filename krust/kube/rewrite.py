@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from krust.errors import KubeError
 from plumbing.oci.digest import Digest
+from plumbing.store.files import sync_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,8 @@ def rewrite(files: Iterable[Edited]) -> None:
     """Replace each file by what it is to be, whole; a link stays, and what it leads to is replaced. Modes stay.
 
     files   each is let go of once the next is asked for; what that raises leaves all as they are
-    raises  KubeError where a file cannot be written, or is not what was read; all are as they were then
+    raises  KubeError where a file cannot be written, or is not what was read; all are as they were then, or where the
+            disk does not allow that either, it says so, and where the old file is
     """
     staged: list[_Staged] = []
     try:
@@ -60,7 +62,7 @@ class _Staged:
     @classmethod
     def beside(cls, edited: Edited) -> _Staged:
         path = edited.path.resolve(strict=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        folder = Path(tempfile.mkdtemp(prefix=".krust.", dir=path.parent))
         one = cls(name=edited.path, path=path, before=Digest.of(edited.before), folder=folder)
         try:
             with one.new.open("wb") as file:
@@ -68,7 +70,10 @@ class _Staged:
                 file.flush()
                 os.fsync(file.fileno())
             shutil.copymode(path, one.new)
-            os.link(path, one.old)
+            try:
+                os.link(path, one.old)
+            except OSError:  # no file system for hard links
+                shutil.copy(path, one.old)
         except BaseException:
             shutil.rmtree(one.folder, ignore_errors=True)
             raise
@@ -83,18 +88,35 @@ class _Staged:
         return self.folder / "old"
 
 
-def _replace(staged: Sequence[_Staged]) -> None:
-    """Rename all, or, at a failure or an interrupt, put back those that were."""
+def _replace(staged: list[_Staged]) -> None:
+    """Rename all, or, at a failure or an interrupt, put back those that were; what cannot be is no longer `staged`."""
     done: list[_Staged] = []
     try:
         for one in staged:
             with _failing(one.name):
                 done.append(one)
                 one.new.replace(one.path)
-    except BaseException:
-        for one in done:
-            one.old.replace(one.path)
+        for one in staged:
+            with _failing(one.name):
+                sync_folder(one.path.parent)
+    except BaseException as error:
+        if lost := [one for one in done if not _put_back(one)]:
+            for one in lost:
+                staged.remove(one)  # with the folder that has the old file
+            where = "\n".join(
+                f"cannot put back '{one.name}': it is written already; what it was is in '{one.old}'" for one in lost
+            )
+            raise KubeError(f"{error}\n{where}") from error
         raise
+
+
+def _put_back(one: _Staged) -> bool:
+    try:
+        if Digest.of(one.path.read_bytes()) != one.before:
+            one.old.replace(one.path)
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
@@ -102,4 +124,5 @@ def _failing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise KubeError(f"cannot write '{path}': {(error.strerror or str(error)).lower()}") from error
+        words = (error.strerror or str(error)).lower()
+        raise KubeError(f"cannot write '{path}': {words}; try again when it can be written") from error
