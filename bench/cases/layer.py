@@ -87,6 +87,6 @@ that was made before, into the tar of an image. Both of Go's use one processor.
     bound="one pass of sha256 over the file, in one thread",
     measure=measure,
     rounds=3,
-    minutes=2.5,
+    minutes=1.5,
     peers=("go", "crane"),
 )

@@ -58,7 +58,7 @@ alone is the very call that krust made.
     bound="cargo, which has to look at all sources",
     measure=measure,
     rounds=15,
-    minutes=1,
+    minutes=0.5,
     peers=("go", "ko"),
     needs=("docker-registry",),
 )

@@ -75,7 +75,7 @@ engine takes of processors and memory is not in the table, for it is no child of
     bound="one pass of sha256 over the program, in one thread",
     measure=measure,
     rounds=3,
-    minutes=2.5,
+    minutes=2,
     peers=("docker", "dockerd", "ip"),
     needs=("docker-registry",),
 )

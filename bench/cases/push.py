@@ -107,8 +107,8 @@ are counted in the registry's log. Each registry is new, and each push begins wh
     },
     bound="`curl -T` of the same blob to the same registry",
     measure=measure,
-    rounds=5,
-    minutes=4,
+    rounds=4,
+    minutes=3,
     peers=("crane", "skopeo", "curl"),
     needs=("docker-registry",),
 )

@@ -92,5 +92,5 @@ one after another have one target directory, so that the library is compiled onc
     bound="cargo, called as krust calls it",
     measure=measure,
     rounds=2,
-    minutes=3.5,
+    minutes=2,
 )
