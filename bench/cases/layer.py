@@ -27,6 +27,8 @@ def measure(bench: Bench, found: Found) -> None:
         deeds["Go, nothing written, gzip -1"] = _go(file, bench.folder)
     if "crane" in bench.peers:
         deeds["crane append"] = _crane(file, bench.folder)
+    if "umoci" in bench.peers:
+        deeds["umoci insert"] = _umoci(file, bench.folder / "umoci")
     deeds["one sha256 pass"] = inputs.sha256(file)
     rows = found.table("a layer of 512 MiB", turns(bench.rounds, deeds))
     sizes = {name: int((bench.folder / name).read_text()) for name in rows if (bench.folder / name).exists()}
@@ -69,6 +71,18 @@ def _crane(file: Path, folder: Path) -> Deed:
     return lambda: timed("crane", "append", "-f", tar, "-t", "bench/app", "-o", image)
 
 
+def _umoci(file: Path, layout: Path) -> Deed:
+    """Into an image that is there, and has nothing in it."""
+
+    def deed() -> Run:
+        shutil.rmtree(layout, ignore_errors=True)
+        run("umoci", "init", "--layout", layout)
+        run("umoci", "new", "--image", f"{layout}:app")
+        return timed("umoci", "insert", "--image", f"{layout}:app", file, "/app")
+
+    return deed
+
+
 CASE = Case(
     name="layer",
     title="A layer of a large program",
@@ -76,7 +90,7 @@ CASE = Case(
 512 MiB, made of pieces of real binaries and as many random bytes as it takes for gzip -1 to leave 0.47 of it. The Go
 program is [bench/go/layer](go/layer/main.go), which does what ko does for a layer, and writes nothing; beside it
 krust's library does the same. `krust write-layer` puts the layer into a store, durably; `crane append` compresses a tar
-that was made before, into the tar of an image. Both of Go's use one processor.
+that was made before, into the tar of an image; `umoci insert` puts the file into an image of a layout.
 """,
     goals={
         "rate": at_least(5, "", "layer: rate of gzip, of Go's"),
@@ -88,5 +102,5 @@ that was made before, into the tar of an image. Both of Go's use one processor.
     measure=measure,
     rounds=3,
     minutes=1.5,
-    peers=("go", "crane"),
+    peers=("go", "crane", "umoci"),
 )
