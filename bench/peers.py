@@ -47,16 +47,14 @@ def add_to_path() -> None:
 def install(names: Iterable[str]) -> dict[str, str]:
     """Get those of `names` that are missing; return why, for each that cannot be had."""
     missing = [name for name in names if not shutil.which(name)]
-    packages = sorted({PEERS[name].source for name in missing if "/" not in PEERS[name].source})
-    modules = [PEERS[name].source for name in missing if "/" in PEERS[name].source]
-    failures: dict[str, str] = {}
-    if packages and (reason := _apt_install(packages)):
-        failures |= dict.fromkeys(packages, reason)
-    for module in modules:
-        if reason := _go_install(module):
-            failures[module] = reason
+    if not missing:
+        return {}
+    reasons: dict[str, str | None] = {}
+    with _no_services():
+        for source in dict.fromkeys(PEERS[name].source for name in missing):
+            reasons[source] = _go_install(source) if "/" in source else _apt_install(source)
     return {
-        name: failures.get(PEERS[name].source, "it was installed, and is not on PATH")
+        name: reasons[PEERS[name].source] or "it was installed, and is not on PATH"
         for name in missing
         if not shutil.which(name)
     }
@@ -71,16 +69,17 @@ def versions(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _apt_install(packages: list[str]) -> str | None:
+def _apt_install(package: str) -> str | None:
+    """Return why it could not be installed, if so."""
     if not shutil.which("apt-get") or os.geteuid() != 0:
-        return f"only root on Debian can install it: apt-get install {' '.join(packages)}"
-    with _no_services():
-        return _fails("apt-get", "update", "-q") or _fails(
-            "apt-get", "install", "-q", "-y", "--no-install-recommends", *packages
-        )
+        return f"only root on Debian can install it: apt-get install {package}"
+    return _fails("apt-get", "update", "-q") or _fails(
+        "apt-get", "install", "-q", "-y", "--no-install-recommends", package
+    )
 
 
 def _go_install(module: str) -> str | None:
+    """As `_apt_install`."""
     if not shutil.which("go"):
         return f"there is no Go to install it with: go install {module}@latest"
     return _fails("go", "install", f"{module}@latest")
@@ -89,7 +88,7 @@ def _go_install(module: str) -> str | None:
 @contextlib.contextmanager
 def _no_services() -> Iterator[None]:
     """Debian would start the registry and the engine; here each case starts its own. invoke-rc.d(8)."""
-    ours = not _NO_SERVICES.exists()
+    ours = os.geteuid() == 0 and _NO_SERVICES.parent.is_dir() and not _NO_SERVICES.exists()
     if ours:
         _NO_SERVICES.write_text("#!/bin/sh\nexit 101\n")
         _NO_SERVICES.chmod(0o755)

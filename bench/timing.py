@@ -39,15 +39,22 @@ Deed = Callable[[], Run]
 
 
 def timed(
-    *argv: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None, out: Path | None = None
+    *argv: str | Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    out: Path | None = None,
+    quiet_disk: bool = True,
 ) -> Run:
     """Run a program to its good end.
 
     env     added to the environment
     out     a file for its standard output
+    quiet_disk
+            wait first until the disk has nothing left to write, of what others wrote before
     raises  Failed, with what it said
     """
-    os.sync()  # what others have written before is not this one's to wait for
+    if quiet_disk:
+        os.sync()
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             [sys.executable, "-IS", _SPAWN, out or os.devnull, *argv],

@@ -76,7 +76,8 @@ def _memory(bench: Bench, found: Found) -> None:
         inputs.image(big, [size], sparse=True)
         with docker_registry(registry) as host:
             run(KRUST, "push", "-q", big, f"{host}/app:v1")
-            peaks.append((size, timed(KRUST, "fetch", "-q", "--store", store, f"{host}/app:v1").peak))
+            words = ("fetch", "-q", "--store", store, f"{host}/app:v1")
+            peaks.append((size, timed(KRUST, *words, quiet_disk=False).peak))
         for folder in (big, registry, store):
             shutil.rmtree(folder)
     found.memory("memory of `krust fetch`, by the size of the blob", peaks)
