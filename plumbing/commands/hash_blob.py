@@ -7,10 +7,12 @@ from typing import BinaryIO
 import click
 
 from plumbing.commands.options import opened, show, store_option
+from plumbing.errors import SourceError
 from plumbing.oci import mediatype
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
 from plumbing.store import Store
+from plumbing.store.files import reason
 
 _CHUNK = 1 << 20
 
@@ -42,9 +44,12 @@ def write_blob(store: Store, stream: BinaryIO, *, media_type: str) -> Descriptor
 def command(file: str, write: bool, media_type: str, as_json: bool, store: Store) -> None:
     """Print the digest of FILE's bytes; '-' is standard input."""
     mediatype.check(media_type)
-    with opened(file) as stream:
-        if write:
-            descriptor = write_blob(store, stream, media_type=media_type)
-        else:
-            descriptor = hash_blob(stream, media_type=media_type)
+    try:
+        with opened(file) as stream:
+            if write:
+                descriptor = write_blob(store, stream, media_type=media_type)
+            else:
+                descriptor = hash_blob(stream, media_type=media_type)
+    except OSError as error:  # the store's are StoreErrors
+        raise SourceError(f"cannot read '{file}': {reason(error)}") from error
     show(descriptor, as_json=as_json)

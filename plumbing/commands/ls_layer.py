@@ -25,7 +25,7 @@ def ls_layer(found: Found) -> Iterator[Member]:
         raise Malformed("layer", found.descriptor.digest, expected=what)
     found.store.blobs.verify(found.descriptor.digest)
     with (
-        found.store.blobs.open_unverified(found.descriptor.digest) as stream,
+        found.store.blobs.open(found.descriptor.digest, verify=False) as stream,
         decompressed(codec_of(found.descriptor.media_type), stream) as plain,
     ):
         yield from read_tar(plain)

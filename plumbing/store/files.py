@@ -70,7 +70,7 @@ def make_folder(path: Path, *, below: Path) -> None:
     new = [folder for folder in (path, *path.parents) if folder.is_relative_to(below) or not folder.is_dir()]
     path.mkdir(parents=True, exist_ok=True)
     for folder in new:
-        with suppress(PermissionError):  # a folder that may be written to and not read
+        if os.access(folder.parent, os.R_OK):  # else it is one that may be written to and not read
             sync_folder(folder.parent)
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from plumbing.errors import Malformed, PlumbingError
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
+from plumbing.oci.index import is_node
 from plumbing.oci.mediatype import NONDISTRIBUTABLE
 from plumbing.store.store import Store
 from plumbing.store.walk import Seen
+
+_LARGE = 256 * 1024
+"""Bytes of a blob from which another thread is of use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +43,48 @@ def fsck(store: Store, roots: list[Descriptor] | None = None, *, trust: bool = F
     else:
         digests = {}
     seen: Seen = set()
-    sizes: dict[Digest, int] = {}
+    sizes: dict[Digest, int] = {}  # of leaves, as what names them has it
+    nodes: dict[Digest, int] = {}  # which were read whole to follow them
     for root in roots:
         try:
             for descriptor in store.walk(root, seen=seen):
                 if descriptor.media_type in NONDISTRIBUTABLE and not store.has(descriptor):
                     continue
                 digests[descriptor.digest] = None
-                sizes[descriptor.digest] = descriptor.size
+                known = nodes if is_node(descriptor.media_type) else sizes
+                known[descriptor.digest] = descriptor.size
         except PlumbingError as error:
             problems.append(str(error))
-    total = 0
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for result in pool.map(lambda digest: _verify(store, digest, sizes.get(digest), trust), digests):
-            if isinstance(result, str):
-                problems.append(result)
-            else:
-                total += result
+    found: dict[Digest, int | str] = {**digests.fromkeys(digests, 0), **nodes}
+    todo = (digest for digest in digests if sizes.get(digest, nodes.get(digest)) != nodes.get(digest, -1))
+    found.update(_verify_all(store, todo, sizes, trust))
+    for result in found.values():
+        if isinstance(result, str):
+            problems.append(result)
+    total = sum(result for result in found.values() if isinstance(result, int))
     return Report(tuple(dict.fromkeys(problems)), len(digests), total)
+
+
+def _verify_all(
+    store: Store, digests: Iterable[Digest], sizes: dict[Digest, int], trust: bool
+) -> Iterator[tuple[Digest, int | str]]:
+    """The size of each blob, or what is wrong with it. Large ones on every core, beside the small ones in this thread.
+
+    To hash lets other threads run; to look at 10^5 files does not, and takes longer with every thread that wants to.
+    """
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        large: list[tuple[Digest, Future[int | str]]] = []
+        small: list[Digest] = []
+        for digest in digests:
+            size = sizes.get(digest) or store.blobs.size(digest) or 0
+            if size < _LARGE:
+                small.append(digest)
+            else:
+                large.append((digest, pool.submit(_verify, store, digest, sizes.get(digest), trust)))
+        for digest in small:
+            yield digest, _verify(store, digest, sizes.get(digest), trust)
+        for digest, result in large:
+            yield digest, result.result()
 
 
 def _verify(store: Store, digest: Digest, size: int | None, trust: bool) -> int | str:

@@ -63,7 +63,7 @@ def _mark(store: Store) -> set[Digest]:
 
 
 def _sweep(store: Store, needed: set[Digest], before: float, *, dry_run: bool) -> Iterator[Garbage]:
-    for digest in sorted(set(store.blobs) - needed, key=str):
+    for digest in sorted((digest for digest in store.blobs if digest not in needed), key=str):
         path = store.blobs.path(digest)
         with failing_as("delete", path), suppress(FileNotFoundError):
             status = os.stat(path, follow_symlinks=False)

@@ -27,7 +27,8 @@ def exclusive(store: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(descriptor)
+        with suppress(OSError):  # nothing was written to it, and closed it is in any case
+            os.close(descriptor)
 
 
 def hold(descriptor: int) -> bool:

@@ -151,7 +151,7 @@ class Store:
         size = self.blobs.size(digest)
         if size is None:
             raise NotFound.blob(digest, self.path)
-        with self.blobs.open_unverified(digest) as file:
+        with self.blobs.open_unverified(digest) as file, files.failing_as("read", self.blobs.path(digest)):
             start = file.read(4).lstrip(_SPACE)
         return Descriptor(media_type=self._media_type(digest, size, start), digest=digest, size=size)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from plumbing.errors import PlumbingError
-from tests.faults.deeds import DEEDS, Deed, World
+from tests.faults.deeds import DEEDS, STAGING, Deed, World
 from tests.faults.power import DATA, GARBAGE, LEAST, NAMES, Choice, Disk, Left, mixed, write
 from tests.faults.shim import Shim
 
@@ -59,7 +59,7 @@ class Cuts:
             yield from world.problems()
         except PlumbingError as error:
             yield str(error)
-        if torn := world.half_written(self.deed, apart_from=("tmp", ".")):
+        if torn := world.half_written(self.deed, apart_from=STAGING):
             yield f"half written: {torn}"
         if is_reported and self.deed.lasts and not world.is_done(self.deed):
             yield "lost, and had been reported as done"
