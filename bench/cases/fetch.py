@@ -80,7 +80,7 @@ def _memory(bench: Bench, found: Found) -> None:
             peaks.append((size, timed(KRUST, *words, quiet_disk=False).peak))
         for folder in (big, registry, store):
             shutil.rmtree(folder)
-    found.memory("memory of `krust fetch`, by the size of the blob", peaks)
+    found.memory("memory of krust fetch, by the size of the blob", peaks)
 
 
 CASE = Case(

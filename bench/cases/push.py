@@ -51,14 +51,15 @@ def _push(bench: Bench, found: Found, count: int) -> None:
     deeds = {name: pushing(name, *words) for name, words in there.items()}
     if count == 1 and "curl" in bench.peers:
         deeds[_CURL] = _curl(bench.folder, big)
-    rows = found.table(f"push of 1 GiB in {count} blob{'s'[: count - 1]}", turns(bench.rounds, deeds))
+    blobs = f"{count} blob{'s'[: count - 1]}"
+    rows = found.table(f"push of 1 GiB in {blobs}", turns(bench.rounds, deeds))
     for name, number in asked.items():
         rows[name].more["requests"] = number
     if others := [row.wall for name, row in rows.items() if name in ("crane", "skopeo")]:
         found.measured[f"wall {count}"] = rows["krust"].wall / min(others)
     if curl := rows.get(_CURL):
         found.bound = rows["krust"].wall / curl.wall
-    found.table(f"the same again, when all {count} are there", again)
+    found.table(f"again, in {blobs} that are there", again)
     shutil.rmtree(big)
 
 
@@ -88,7 +89,7 @@ def _memory(bench: Bench, found: Found) -> None:
             peaks.append((size, timed(KRUST, *words, quiet_disk=False).peak))
         shutil.rmtree(bench.folder / "registry")
         shutil.rmtree(big)
-    found.memory("memory of `krust push`, by the size of the blob", peaks)
+    found.memory("memory of krust push, by the size of the blob", peaks)
 
 
 CASE = Case(
