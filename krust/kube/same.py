@@ -11,6 +11,7 @@ from krust.errors import KubeError
 from krust.kube import events
 from krust.kube.events import Span, token_start
 from krust.kube.text import Text
+from plumbing.errors import shown
 
 _Read = tuple[str | None, str] | None
 _SHORT = 500
@@ -62,10 +63,17 @@ def difference_in(old: Text, old_part: Span, new: Text, new_part: Span, values: 
             start = token_start(old.characters, one, old_part) if hasattr(one, "value") else None
             expected = None if start is None else values.get(start)
             if said(one, expected) != said(other, expected and getattr(other, "value", None)):
-                return f"{one} became {other}"
+                return f"{_named(one)} became {_named(other)}"
     except KubeError as error:
         return str(error)
     return None
+
+
+def _named(event: Any) -> str:
+    """For people: a scalar by its value, all else by what it is."""
+    if isinstance(value := getattr(event, "value", None), str):
+        return f"'{shown(value)}'"
+    return "nothing" if event is None else type(event).__name__.removesuffix("Event").lower()
 
 
 def said(event: Any, value: str | None = None) -> tuple[object, ...]:
