@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from plumbing.errors import RegistryError, Unreachable
 from plumbing.registry import redirect, refusal, retry
 from plumbing.registry.auth import Auth, Find
-from plumbing.registry.message import Answer, Lost, Request
+from plumbing.registry.message import Answer, Lost, NoTls, Request
 from plumbing.registry.origin import Origin, is_loopback
 from plumbing.registry.problem import READ, Problem, clean
 from plumbing.registry.retry import Gate, Pace
@@ -127,24 +127,37 @@ class Client:
 
     def _ping(self) -> Auth:
         origins = origins_of(self.host, self.settings)
-        for origin in origins:
-            self._origin = origin
-            tries = 1 if len(origins) > 1 else retry.TRIES
-            request = Request(method="GET", url=f"{origin}/v2/", doing=f"reach '{self.host}'", tries=tries)
-            try:
-                answer = self._retrying(self._exchange, request)
-            except Lost as lost:
-                if origin is not origins[-1] and "refused" not in str(lost):
-                    continue  # what speaks TLS says nothing that http understands
-                answer = self._retrying(self._exchange, replace(request, tries=retry.TRIES))
-            with answer:
-                if answer.status == 400 and origin is not origins[-1]:
-                    continue  # or says, in plain text, that it wants TLS
-                auth = Auth(origin, self._find, now=self.clock.monotonic, allowed=self.settings.realms, log=self._log)
-                if answer.status == 401:
-                    auth.learn(answer)
-                return auth
-        raise AssertionError("the last origin was asked")
+        doing = f"reach '{self.host}'"
+        attempt = 0
+        while True:
+            attempt += 1
+            lost: Lost | None = None
+            for origin in origins:
+                self._origin = origin
+                tries = 1 if len(origins) > 1 else retry.TRIES
+                request = Request(method="GET", url=f"{origin}/v2/", doing=doing, tries=tries)
+                try:
+                    answer = self._retrying(self._exchange, request)
+                except Lost as fault:
+                    # what speaks TLS says nothing that http understands, and the other way round: the other one counts
+                    lost = fault if lost is None or not isinstance(fault, NoTls) else lost
+                    if fault.refused:
+                        break
+                    continue
+                with answer:
+                    if answer.status == 400 and origin is not origins[-1]:
+                        continue  # or says, in plain text, that it wants TLS
+                    return self._learned(origin, answer)
+            assert lost is not None, "an answer of the last origin counts"
+            if lost.final or attempt == retry.TRIES:
+                self.give_up(doing, lost, attempt)
+            self.pause(retry.back_off(attempt, self.clock), f"'{lost.host}' gave no answer: {lost}")
+
+    def _learned(self, origin: Origin, answer: Answer) -> Auth:
+        auth = Auth(origin, self._find, now=self.clock.monotonic, allowed=self.settings.realms, log=self._log)
+        if answer.status == 401:
+            auth.learn(answer)
+        return auth
 
     def _authorized(self, auth: Auth, request: Request) -> Answer:
         flow = auth.flow(request)

@@ -15,13 +15,19 @@ class Lost(Exception):
 
     It stays in this package: whoever gives up raises Unreachable.
 
-    final  asking again would change nothing: no such host, a certificate that is not trusted
+    final    asking again would change nothing: no such host, a certificate that is not trusted
+    refused  nobody listens
     """
 
-    def __init__(self, host: str, reason: str, *, final: bool = False) -> None:
+    def __init__(self, host: str, reason: str, *, final: bool = False, refused: bool = False) -> None:
         super().__init__(reason)
         self.host = host
         self.final = final
+        self.refused = refused
+
+
+class NoTls(Lost):
+    """Who listens speaks something else than TLS."""
 
 
 class Body(Protocol):

@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote, urlsplit
 import httpcore
 
 from plumbing.errors import Malformed, RegistryError
-from plumbing.registry.message import Answer, Body, Headers, Lost, Request
+from plumbing.registry.message import Answer, Body, Headers, Lost, NoTls, Request
 from plumbing.registry.origin import Origin, is_loopback, split
 from plumbing.registry.settings import Settings
 from plumbing.registry.wire import Wires
@@ -40,10 +40,10 @@ class Transport:
         """The answer's head; its body is read from it. Raises Lost, RegistryError, or what `request.body` raises."""
         origin = Origin.of(request.url)
         body = _Stream(request.body)
-        with body, _failing(origin.authority):
+        with body, _failing(origin):
             response = self._pool(origin).handle_request(self._outgoing(request, origin, body))
         headers = Headers((_text(name), _text(value)) for name, value in response.headers)
-        return Answer(response.status, headers, request.url, _chunks(response, origin.authority), response.close)
+        return Answer(response.status, headers, request.url, _chunks(response, origin), response.close)
 
     def close(self) -> None:
         """End all connections. Who waits for an answer, in whatever thread, is told that it was lost."""
@@ -218,17 +218,18 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
-def _chunks(response: httpcore.Response, host: str) -> Iterator[bytes]:
-    with _failing(host):
+def _chunks(response: httpcore.Response, origin: Origin) -> Iterator[bytes]:
+    with _failing(origin):
         yield from response.iter_stream()
 
 
 @contextlib.contextmanager
-def _failing(host: str) -> Iterator[None]:
+def _failing(origin: Origin) -> Iterator[None]:
     """Turn what httpcore raises into Lost, with words that a person understands."""
     try:
         yield
     except httpcore.LocalProtocolError as error:
+        host = origin.authority
         raise RegistryError(f"cannot send to '{host}': {error}", host=host) from error
     except (
         httpcore.NetworkError,
@@ -236,9 +237,10 @@ def _failing(host: str) -> Iterator[None]:
         httpcore.ProxyError,
         httpcore.TimeoutException,
     ) as error:
-        raise _lost(host, error) from error
+        raise _lost(origin, error) from error
 
 
+_NOT_YET, _EXPIRED = 9, 10  # X509_V_ERR_CERT_NOT_YET_VALID, _HAS_EXPIRED
 _OTHER_HOST = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH
 
 
@@ -246,10 +248,28 @@ def _distrust(error: ssl.SSLCertVerificationError) -> str:
     said = error.verify_message.rstrip(".")
     if error.verify_code in _OTHER_HOST:
         return f"its certificate is another host's ({said})"
+    if error.verify_code == _EXPIRED:
+        return f"its certificate is not valid any more ({said}); have it renewed, or look at the clock of this machine"
+    if error.verify_code == _NOT_YET:
+        return f"its certificate is not valid yet ({said}); look at the clock of this machine"
     return f"its certificate is not trusted ({said}); name its authority with '--ca FILE'"
 
 
-def _lost(host: str, error: Exception) -> Lost:
+_PLAIN = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG"})
+_OTHER_VERSION = frozenset({"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE"})
+
+
+def _misspoken(host: str, reason: str) -> Lost:
+    if reason in _PLAIN:
+        how = f"say so where that is right: '--plain-http {host}'"
+        return NoTls(host, f"it does not speak TLS ({reason}); {how}", final=True)
+    if reason in _OTHER_VERSION:
+        return Lost(host, f"it speaks no version of TLS that is taken here ({reason}); have it speak 1.2", final=True)
+    return Lost(host, f"it does not speak TLS as it should ({reason})")
+
+
+def _lost(origin: Origin, error: Exception) -> Lost:
+    host = origin.authority
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -257,9 +277,9 @@ def _lost(host: str, error: Exception) -> Lost:
         if isinstance(cause, socket.gaierror):
             return Lost(host, "no such host", final=cause.errno == socket.EAI_NONAME)
         if isinstance(cause, ssl.SSLError):
-            return Lost(host, f"it does not speak TLS as it should ({cause.reason or cause})")
+            return _misspoken(host, cause.reason or str(cause))
         if isinstance(cause, OSError) and cause.strerror:
-            return Lost(host, cause.strerror.lower())
+            return Lost(host, cause.strerror.lower(), refused=isinstance(cause, ConnectionRefusedError))
         cause = cause.__cause__ or cause.__context__
     match error:
         case httpcore.ConnectTimeout():
@@ -268,4 +288,10 @@ def _lost(host: str, error: Exception) -> Lost:
             return Lost(host, "it fell silent")
         case httpcore.ProxyError():
             return Lost(host, f"the proxy said {error}")
-    return Lost(host, str(error).strip().rstrip(".").lower() or "the connection broke")
+        case httpcore.RemoteProtocolError() if origin.scheme == "http" and not is_loopback(origin.host):
+            return Lost(host, f"{_plainly(error)}; it may want TLS: leave out '--plain-http'")
+    return Lost(host, _plainly(error))
+
+
+def _plainly(error: Exception) -> str:
+    return str(error).strip().rstrip(".").lower() or "the connection broke"

@@ -15,8 +15,8 @@ from typing import Literal
 Way = Literal["up", "down"]
 """From the client to the server, or back."""
 
-Deed = Literal["cut", "reset", "swallow", "trickle", "delay"]
-"""Close both ends in order; by RST; take and pass on nothing more; pass on a byte a second; be still for a while."""
+Deed = Literal["cut", "reset", "swallow", "trickle", "drip", "delay"]
+"""Close both ends in order; by RST; take and pass on nothing more; a byte a second; 100; be still for a while."""
 
 _PIECE = 65536
 
@@ -127,11 +127,11 @@ class Proxy:
             case "swallow":
                 while one.recv(_PIECE):
                     pass
-            case "trickle":
+            case "trickle" | "drip":
                 while data:
                     for byte in data:
                         other.sendall(bytes([byte]))
-                        if self._ended.wait(1):
+                        if self._ended.wait(1 if spoil.deed == "trickle" else 0.01):
                             return
                     data = one.recv(1024)
             case "delay":

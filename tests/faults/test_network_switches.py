@@ -109,8 +109,8 @@ class _Network(Network):
 
     @property
     def settings(self) -> Settings:
-        fast = {"clock": self._time.clock, "connect": 2.0, "silence": 0.5, "commit": 0.5}
-        return replace(super().settings, resolve=self._r.resolve, **fast)
+        usual = replace(super().settings, resolve=self._r.resolve, clock=self._time.clock)
+        return replace(usual, connect=2.0, silence=0.5, commit=0.5)
 
     @property
     def credentials(self) -> Any:
