@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from operator import itemgetter
 
 from krust.errors import KubeError
 from krust.kube import events, same
@@ -95,15 +96,22 @@ def _in_part(text: Text, part: Span, found: list[Occurrence]) -> Iterator[Kept]:
         for image in inside(text, scalar, _BY_DIGEST) or ()
     ]
     slots = sorted((*found, *images), key=lambda each: each.start)
-    for end, group in groupby(slots, key=lambda each: _line_end(text, each)):
-        yield from _on_line(text, layout, end, list(group), references)
+    for end, group in groupby(_with_line_ends(text, slots), key=itemgetter(0)):
+        yield from _on_line(text, layout, end, [each for _, each in group], references)
 
 
-def _line_end(text: Text, occurrence: Occurrence) -> int:
-    """The end of the line that the comment belongs to: where the token ends, or the header of a block."""
-    scalar = occurrence.scalar
-    header = _HEADER.match(text.characters, scalar.start) if scalar.is_block else None
-    return line_end(text.characters, header.end() if header else scalar.end)
+def _with_line_ends(text: Text, slots: Sequence[Occurrence]) -> Iterator[tuple[int, Occurrence]]:
+    """Each with the end of the line that its comment belongs to: where the token ends, or the header of a block.
+
+    A line is searched for its end once, whatever number of images it has.
+    """
+    start, end = 0, -1
+    for each in slots:
+        header = _HEADER.match(text.characters, each.scalar.start) if each.scalar.is_block else None
+        last = header.end() if header else each.scalar.end
+        if not start <= last <= end:
+            start, end = last, line_end(text.characters, last)
+        yield end, each
 
 
 def _on_line(text: Text, layout: _Layout, end: int, slots: list[Occurrence], references: set[int]) -> Iterator[Kept]:
@@ -147,7 +155,7 @@ class _Layout:
             if getattr(event, "style", None) in ("|", ">"):
                 header = _HEADER.match(text.characters, events.token_start(text.characters, event, part))
                 end = header.end() if header else end
-            elif line_end(text.characters, start) < end:
+            elif events.LINE_END.search(text.characters, start, end):
                 long.append((start, end))
             if end > start:
                 ends.append(end)
