@@ -66,7 +66,8 @@ def _summed(data: bytes) -> bytes:
     blocks = [data[at : at + 512] for at in range(0, len(data), 512)]
     for at, block in enumerate(blocks):
         if len(block) == 512 and block[148:156] in (b" " * 8, b"?" * 8):
-            block = block if block[257:263] == b"ustar\0" else block[:345] + bytes(155) + block[500:]
+            prefixed = block[257:263] == b"ustar\0" and block[156:157] not in (b"K", b"L", b"S")
+            block = block if prefixed else block[:345] + bytes(155) + block[500:]
             blank = block[:148] + b" " * 8 + block[156:]
             blocks[at] = block[:148] + b"%06o\0 " % sum(blank) + block[156:]
     return b"".join(blocks)
