@@ -12,7 +12,7 @@ from plumbing.oci.digest import Digest
 from plumbing.oci.document import Fields
 from plumbing.oci.platform import Platform
 
-_KNOWN = ("mediaType", "digest", "size", "annotations", "platform", "artifactType")
+_KNOWN = frozenset({"mediaType", "digest", "size", "annotations", "platform", "artifactType"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +45,14 @@ class Descriptor:
     @classmethod
     def from_json(cls, fields: Fields) -> Self:
         """Raises Malformed, naming the place. Embedded `data` must be what the digest and the size say."""
+        media_type = mediatype.check(fields.text("mediaType"), where=fields.at("mediaType"))
+        digest, size = fields.digest("digest"), fields.size("size")
+        if len(fields.value) == 3:  # as nearly all are
+            return cls(media_type=media_type, digest=digest, size=size)
         descriptor = cls(
-            media_type=mediatype.check(fields.text("mediaType"), where=fields.at("mediaType")),
-            digest=fields.digest("digest"),
-            size=fields.size("size"),
+            media_type=media_type,
+            digest=digest,
+            size=size,
             annotations=fields.text_map("annotations"),
             platform=Platform.from_json(fields.object("platform")) if fields.has("platform") else None,
             artifact_type=fields.optional_text("artifactType"),

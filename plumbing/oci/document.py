@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any, NoReturn
 
 from plumbing.errors import Malformed, shown
@@ -32,14 +32,10 @@ def load(raw: bytes, what: str, *, limit: int = LIMIT) -> dict[str, Any]:
     if len(raw) > limit:
         raise Malformed(what, f"{len(raw)} bytes", expected=f"at most {limit}")
     try:
-        value = json.loads(
-            raw.decode("utf-8"),
-            object_pairs_hook=_object,
-            parse_constant=_constant,
-            parse_float=_float,
-            parse_int=_integer,
-        )
-        _check(value)
+        value = _DECODER.decode(raw.decode("utf-8"))
+        # each level has a bracket of its own, and a surrogate that is not half of a pair can only be written as \u
+        if b"\\u" in raw or raw.count(b"{") + raw.count(b"[") > _DEPTH:
+            _check(value)
     except RecursionError:
         raise Malformed(what, _start(raw), expected=f"at most {_DEPTH} levels") from None
     except UnicodeDecodeError:
@@ -101,11 +97,11 @@ class Fields:
         return value
 
     def digest(self, key: str) -> Digest:
-        return self._digest(self.text(key), self.at(key))
+        return self._digest(self.text(key), key)
 
     def digests(self, key: str) -> tuple[Digest, ...]:
         """The digests of an array; none where it is absent or null."""
-        return tuple(self._digest(text, f"{self.at(key)}[{place}]") for place, text in enumerate(self.texts(key)))
+        return tuple(self._digest(text, key, f"[{place}]") for place, text in enumerate(self.texts(key)))
 
     def object(self, key: str) -> Fields:
         return Fields(self.value.get(key), self._what, self.at(key))
@@ -121,8 +117,9 @@ class Fields:
 
     def objects(self, key: str) -> Iterator[Fields]:
         """Each object of an array; none where the array is absent or null."""
+        where = self.at(key)
         for position, item in enumerate(self.array(key)):
-            yield Fields(item, self._what, f"{self.at(key)}[{position}]")
+            yield Fields(item, self._what, f"{where}[{position}]")
 
     def texts(self, key: str) -> tuple[str, ...]:
         """The strings of an array; none where it is absent or null."""
@@ -136,19 +133,24 @@ class Fields:
         value = self.value.get(key)
         if value is None:
             return {}
-        if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        if not isinstance(value, dict):
             self.wrong(key, "an object of strings")
+        for item in value.values():
+            if not isinstance(item, str):
+                self.wrong(key, "an object of strings")
         return dict(value)
 
-    def rest(self, known: tuple[str, ...]) -> dict[str, Any]:
+    def rest(self, known: Set[str]) -> dict[str, Any]:
         """What else is there, kept for whoever knows it."""
+        if self.value.keys() <= known:
+            return {}
         return {key: value for key, value in self.value.items() if key not in known and value is not None}
 
-    def _digest(self, text: str, where: str) -> Digest:
+    def _digest(self, text: str, key: str, place: str = "") -> Digest:
         try:
             return Digest.parse(text)
         except Malformed:
-            raise Malformed(self._what, text, expected=digest.FORM, where=where) from None
+            raise Malformed(self._what, text, expected=digest.FORM, where=f"{self.at(key)}{place}") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -194,6 +196,11 @@ def _check(value: object) -> None:
             return
         level = inner
     raise RecursionError
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_integer
+)  # once: json.loads makes one a document
 
 
 def _start(raw: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from types import MappingProxyType
 
 from plumbing.errors import Malformed
@@ -60,8 +61,13 @@ def as_oci(media_type: str) -> str:
     return _OCI.get(media_type, media_type)
 
 
+@lru_cache(256)  # an index of 10^5 manifests names one type 10^5 times
+def _fits(media_type: str) -> bool:
+    return _FORM.fullmatch(media_type) is not None
+
+
 def check(media_type: str, *, where: str = "") -> str:
     """`media_type` itself. Raises Malformed unless it is type/subtype. RFC 6838, section 4.2."""
-    if not _FORM.fullmatch(media_type):
+    if not _fits(media_type):
         raise Malformed("media type", media_type, expected="type/subtype", where=where)
     return media_type

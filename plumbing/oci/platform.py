@@ -12,7 +12,7 @@ from plumbing.oci.document import Fields
 
 _FORM = "os/architecture[/variant]"
 _PART = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
-_KNOWN = ("architecture", "os", "variant")
+_KNOWN = frozenset({"architecture", "os", "variant"})
 _IMPLIED = {("arm64", "v8"): None, ("amd64", "v1"): None, ("arm", None): "v7"}
 
 

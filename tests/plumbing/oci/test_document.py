@@ -131,7 +131,7 @@ def test_null_counts_as_absent() -> None:
     assert not fields.has("field")
     assert (fields.optional_text("field"), fields.texts("field"), fields.text_map("field")) == (None, (), {})
     assert list(fields.objects("field")) == []
-    assert fields.rest(()) == {}
+    assert fields.rest(frozenset()) == {}
 
 
 def test_a_double_key_is_shown_in_part() -> None:
