@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
+import re
+from collections.abc import Iterable, Iterator
+from fnmatch import translate
 
 import click
 
@@ -13,7 +15,8 @@ from plumbing.store.store import Ref
 
 def ls_refs(store: Store, pattern: str = "*") -> list[Ref]:
     """The refs whose names fit the glob `pattern`, sorted by name."""
-    named = [ref for ref in store.refs if ref.name is not None and fnmatchcase(ref.name, pattern)]
+    fits = re.compile(translate(pattern)).match
+    named = [ref for ref in store.refs if ref.name is not None and fits(ref.name)]
     return sorted(named, key=lambda ref: ref.name or "")
 
 
@@ -24,8 +27,14 @@ def ls_refs(store: Store, pattern: str = "*") -> list[Ref]:
 @store_option
 def command(pattern: str, as_json: bool, zero: bool, store: Store) -> None:
     """List the refs whose names fit the glob PATTERN: digest, tab, name."""
+    refs = ls_refs(Store.open(store.path), pattern)
+    # bytes, or echo would edit them; at once, for a flush after each of 10^5 lines takes longer than to read them
+    click.echo("".join(_records(refs, as_json=as_json, zero=zero)).encode(), nl=False)
+
+
+def _records(refs: Iterable[Ref], *, as_json: bool, zero: bool) -> Iterator[str]:
     end = "\0" if zero else "\n"
-    for ref in ls_refs(Store.open(store.path), pattern):
+    for ref in refs:
         name = ref.name or ""
         line = f"{ref.descriptor.digest}\t{name if zero else printable(name)}"
-        click.echo(f"{ref.descriptor if as_json else line}{end}".encode(), nl=False)  # bytes: echo would edit text
+        yield f"{ref.descriptor if as_json else line}{end}"

@@ -160,4 +160,6 @@ def _text(record: bytes) -> str:
 
 def printable(text: str) -> str:
     """`text` fit for a terminal, and for a line: what could be a control character, or is not UTF-8, escaped."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
