@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.krust.commands.conftest import Cargo, Krust, clean, write_project
 from tests.registry.faults import Registry, registry
-from tests.tools import KRUST
+from tests.tools import KRUST, require_tool, run
 
 _IMAGE = re.compile(r"[\w.:]+(?:/(\w+))?@sha256:[0-9a-f]{64}")
 
@@ -26,6 +27,7 @@ def _package(name: str, more: str = "") -> str:
 
 
 _MAIN = "fn main() {}\n"
+_BOTH = "linux/amd64,linux/arm64"
 _FILES = {
     "Cargo.toml": '[workspace]\nmembers = ["one", "two"]\nresolver = "2"\n',
     "one/Cargo.toml": _package("one"),
@@ -179,6 +181,46 @@ def test_wrong_usage_says_so(krust: Krust, words: list[str], said: str) -> None:
     done = krust("resolve", *words)
     assert (done.code, done.stdout) == (2, "")
     assert said in done.fault
+
+
+@pytest.mark.slow
+def test_a_lock_file_says_of_each_image_what_it_was_made_of(krust: Krust, project: Path, r: Registry) -> None:
+    """And the images are taken from it without cargo and without a registry."""
+
+    def git(*words: str) -> str:
+        person = ("-c", "user.name=A", "-c", "user.email=a@host.example")
+        return run(require_tool("git"), "-C", project, *person, *words).stdout.decode().strip()
+
+    def locked() -> list[dict[str, Any]]:
+        """What is in the lock file, sorted; the texts are resolved as they were."""
+        done = krust("resolve", "-f", "k8s", "--repo", r.host, "--platform", _BOTH, "--lock", "locks/krust.lock")
+        assert done.code == 0, done.stderr
+        from_lock = krust("resolve", "-f", "k8s", "--locked", "locks/krust.lock", env={"CARGO": "/bin/false"})
+        assert (from_lock.stdout, from_lock.stderr) == (done.stdout, "")
+        lock = json.loads((project / "locks/krust.lock").read_text())
+        assert (sorted(lock), lock["version"]) == (["images", "version"], 1)
+        images: list[dict[str, Any]] = lock["images"]
+        for image in images:
+            name = image.get("binary", image["package"])
+            tagged = r.store.refs.get(f"{name}:latest")
+            assert tagged
+            assert (image.pop("image"), image.pop("digest")) == (f"{r.host}/{name}", str(tagged.digest))
+            assert image.pop("platforms") == ["linux/amd64", "linux/arm64"]
+        return images
+
+    (project / "locks").mkdir()
+    git("init", "--quiet")
+    git("add", "Cargo.toml", "one", "two")
+    git("commit", "--quiet", "--message", "all but one")
+    commit = git("rev-parse", "HEAD")
+    assert locked() == [
+        {"directory": "../alone", "package": "alone"},
+        {"directory": "../one", "package": "one", "commit": commit},
+        {"directory": "../two", "binary": "a", "package": "two", "commit": commit},
+        {"directory": "../two", "binary": "b", "package": "two", "commit": commit},
+    ]
+    (project / "one/src/main.rs").write_text("fn main() {} // more\n")
+    assert {image.get("commit") for image in locked()} == {None, f"{commit}-dirty"}
 
 
 def test_an_image_that_is_not_locked_is_an_error(krust: Krust, project: Path) -> None:
