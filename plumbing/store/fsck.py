@@ -6,10 +6,11 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from plumbing.errors import Malformed, PlumbingError
+from plumbing.errors import Malformed, NotFound, PlumbingError
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
 from plumbing.oci.index import is_node
@@ -90,6 +91,8 @@ def _verify_all(
 def _verify(store: Store, digest: Digest, size: int | None, trust: bool) -> int | str:
     try:
         return store.blobs.verify(digest, size, trust=trust)
+    except NotFound as error:
+        return 0 if size is None else str(error)  # a gc beside us has deleted what no ref needs
     except PlumbingError as error:
         return str(error)
 
@@ -106,5 +109,6 @@ def _strangers(store: Store) -> Iterator[str]:
             except Malformed:
                 yield f"stranger '{entry.path}': not named as a digest; remove it"
             else:
-                if not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
-                    yield f"stranger '{entry.path}': not a regular file; remove it"
+                with suppress(FileNotFoundError):  # gone since: a gc runs beside us
+                    if not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
+                        yield f"stranger '{entry.path}': not a regular file; remove it"
