@@ -56,11 +56,11 @@ def test_nothing_is_written_through_a_link_in_a_temporary_files_place(
     monkeypatch.setattr(os, "urandom", bytes)
     victim = tmp_path / "victim"
     victim.write_text("mine")
-    (tmp_path / f".trace.{bytes(8).hex()}").symlink_to(victim)
+    (tmp_path / f".krust.{bytes(8).hex()}").symlink_to(victim)
     with pytest.raises(StoreError, match="cannot write"):
         write_whole(tmp_path / "trace", "theirs")
     assert victim.read_text() == "mine"
-    assert (tmp_path / f".trace.{bytes(8).hex()}").is_symlink(), "what another has made is theirs"
+    assert (tmp_path / f".krust.{bytes(8).hex()}").is_symlink(), "what another has made is theirs"
 
 
 def test_a_link_in_a_files_place_is_replaced_and_not_followed(tmp_path: Path) -> None:
