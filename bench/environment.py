@@ -34,7 +34,7 @@ def own(home: Path, *, go: bool) -> Iterator[None]:
 
     go  whether there is a Go, whose caches are to be kept as well
     """
-    before = dict(os.environ)
+    before, here = dict(os.environ), Path.cwd()
     caches = {name: str(Path.home() / folder) for name, folder in _CACHES.items()}
     if go:
         caches |= {name: run("go", "env", name).stdout.decode().strip() for name in ("GOPATH", "GOCACHE", "GOMODCACHE")}
@@ -44,8 +44,10 @@ def own(home: Path, *, go: bool) -> Iterator[None]:
     os.environ |= {**caches, **os.environ, "HOME": str(home)}
     os.environ["PATH"] = os.pathsep.join((str(KRUST.parent), os.environ["PATH"]))
     os.environ["DOCKER_BUILDKIT"] = "0"  # Debian's docker has no other builder
+    os.chdir(home)  # a store in the working directory, or above it, would be taken for the one that is meant
     try:
         yield
     finally:
+        os.chdir(here)
         os.environ.clear()
         os.environ |= before

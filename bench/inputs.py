@@ -45,7 +45,7 @@ def example(name: str, folder: Path) -> Path:
 def hello_binary(folder: Path) -> Path:
     """A static executable: that of examples/hello-krust, built in `folder`."""
     project = example("hello-krust", folder)
-    run(KRUST, "build", "--no-push", "-q", project)
+    run(KRUST, "build", "--no-push", "-q", "--store", project / ".krust", project)
     return next(project.glob("target/*/release/hello-krust"))
 
 

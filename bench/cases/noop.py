@@ -14,12 +14,12 @@ from tests.tools import KRUST, ROOT, run
 
 def measure(bench: Bench, found: Found) -> None:
     hello = inputs.example("hello-krust", bench.folder)
-    build = (KRUST, "build", "--no-push", "-q", hello)
+    build = (KRUST, "build", "--no-push", "-q", "--store", bench.folder / "store", hello)
     call = cargo.recorded(bench.folder / "recorder", *build, cwd=bench.folder)
     with docker_registry(bench.folder / "registry") as host:
         deeds: dict[str, Deed] = {"krust build": lambda: timed(*build), "cargo build alone": call.timed}
         if "ko" in bench.peers:
-            run(KRUST, "build", "-q", "--image", f"{host}/base", hello)
+            run(KRUST, "build", "-q", "--image", f"{host}/base", "--store", bench.folder / "store", hello)
             deeds["ko build"] = _ko(bench.folder, f"{host}/base")
             deeds["ko build"]()
         rows = found.table("a build with nothing to do", turns(bench.rounds, deeds))

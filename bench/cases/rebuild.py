@@ -33,7 +33,7 @@ def measure(bench: Bench, found: Found) -> None:
     watching = {**linking, "CARGO": _watch(bench.folder, "compile", cargo.program(), only="build")}
     phases: dict[str, list[Run]] = {}
     with docker_registry(bench.folder / "registry") as host:
-        build = (KRUST, "build", "-q", "--image", f"{host}/web", web)
+        build = (KRUST, "build", "-q", "--image", f"{host}/web", "--store", web / ".krust", web)
         call = cargo.recorded(bench.folder / "recorder", *build, cwd=bench.folder, env=linking)
 
         def krust() -> Run:

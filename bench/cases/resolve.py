@@ -41,7 +41,7 @@ def measure(bench: Bench, found: Found) -> None:
     }
     if "ko" in bench.peers and "docker-registry" in bench.peers:
         with docker_registry(bench.folder / "registry") as host:
-            run(KRUST, "build", "-q", "--image", f"{host}/base", hello)
+            run(KRUST, "build", "-q", "--image", f"{host}/base", "--store", bench.folder / "store", hello)
             deeds["ko resolve"] = _ko(bench.folder, f"{host}/base")
             deeds["ko resolve"]()
             rows = found.table(f"{_FILES} files, each with one reference", turns(bench.rounds, deeds))
