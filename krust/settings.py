@@ -22,6 +22,8 @@ class Settings:
     @classmethod
     def load(cls) -> Settings:
         """Of this process."""
+        if not os.environ.get("HOME") and os.path.expanduser("~") == "~":  # noqa: PTH111  (Path's raises)
+            os.environ["HOME"] = "/"  # as containers have it for users that nobody knows; a folder '~' is no home
         return cls(env=dict(os.environ), here=Path.cwd(), console=Console(color="NO_COLOR" not in os.environ))
 
     @property
@@ -41,11 +43,15 @@ class Settings:
 
     @staticmethod
     def epoch(text: str, name: str) -> int:
-        """Seconds since 1970 from `text`, to which `name` was set. Raises SettingError."""
-        if not text.isascii() or not text.isdigit() or len(text) > 12:
-            from krust.errors import SettingError
+        """Seconds since 1970, before the year 10000, from `text`, to which `name` was set. Raises SettingError."""
+        from plumbing.oci.config import LAST_SECOND  # felt, and few commands have a time
 
-            raise SettingError(f"cannot use {name} '{text}': expected seconds since 1970, such as 1700000000")
+        if not text.isascii() or not text.isdigit() or len(text) > 12 or int(text) > LAST_SECOND:
+            from krust.errors import SettingError
+            from plumbing.errors import shown
+
+            expected = "expected seconds since 1970, before the year 10000, such as 1700000000"
+            raise SettingError(f"cannot use {name} '{shown(text)}': {expected}")
         return int(text)
 
 

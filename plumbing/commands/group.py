@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from io import TextIOWrapper
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -97,10 +98,14 @@ def run(
     for number in _INTERRUPTS:
         if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
             signal.signal(number, _interrupt)
+    if sys.stdin is None:
+        os.open(os.devnull, os.O_RDONLY)  # its number is the lowest: no file of ours may be taken for standard input
     if sys.stderr is None:  # closed by whoever started us
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115  (for as long as we run)
     if sys.stdout is None:
         return _say(name, "cannot write: standard output is closed", FAILED)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # a path that is no UTF-8 goes out as it came in
     try:
         return _run(group, arguments, name, fault, ending)
     except KeyboardInterrupt:

@@ -240,8 +240,16 @@ def _said(ctx: click.Context) -> dict[str, str]:
 def _credentials_of(environment: dict[str, str]) -> Credentials:
     from plumbing.registry.credentials import Credentials, Places
 
-    home = Path(environment.get("HOME") or Path.home())
+    home = Path(environment.get("HOME") or _home())
     return Credentials(Places.of(environment, home=home, uid=os.getuid(), linux=sys.platform == "linux"))
+
+
+def _home() -> Path:
+    """Of whoever runs this; the root for a user whom the machine does not know, as containers have it."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/")
 
 
 def voice(ctx: click.Context) -> Voice:

@@ -21,7 +21,7 @@ _IDENTITY = "org.opencontainers.image."
 _PLATFORM = ("architecture", "os", "os.version", "os.features", "variant")
 _ORDER = ("created", "author", *_PLATFORM, "config", "rootfs", "history")
 _EXECUTION = ("User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal")
-_LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z: RFC 3339 has four digits for the year
+LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z: RFC 3339 has four digits for the year
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +96,8 @@ class Config:
         created     seconds since 1970-01-01 UTC, also of the history that is appended, an entry for each diff ID
         raises      Malformed for a `created` that RFC 3339 cannot write
         """
-        if not 0 <= created <= _LAST_SECOND:
-            raise Malformed("time of creation", created, expected=f"seconds from 0 to {_LAST_SECOND}")
+        if not 0 <= created <= LAST_SECOND:
+            raise Malformed("time of creation", created, expected=f"seconds from 0 to {LAST_SECOND}")
         moment = datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         value = {key: item for key, item in (base.value if base else {}).items() if item is not None}
         if base is None or str(base.platform) != str(platform):
