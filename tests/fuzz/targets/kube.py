@@ -182,7 +182,7 @@ def selector(data: bytes) -> None:
     assert Selector.parse(str(found)) == found
     for labels in _SETS:
         assert found.matches(labels) == all(
-            _holds(each, labels) for each in re.split(r",(?![^(]*\))", str(found)) if each
+            _holds(each, labels) for each in re.findall(r"[^,(]+(?:\([^)]*\))?", str(found))
         ), f"{found} of {labels}"
 
 
