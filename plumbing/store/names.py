@@ -39,9 +39,8 @@ def find_in(text: str, store: Store) -> Found:
     Store.open(store.path)
     if (digest := _digest(text)) is not None:
         return Found(store, _describe(store, digest))
-    for name in (text, f"{text}:{DEFAULT_TAG}"):
-        if (descriptor := store.refs.get(name)) is not None:
-            return Found(store, descriptor, name)
+    if (ref := store.refs.first(text, f"{text}:{DEFAULT_TAG}")) is not None:
+        return Found(store, ref.descriptor, ref.name)
     if (abbreviation := re.fullmatch(_ABBREVIATION, text)) is not None:
         return Found(store, _describe(store, _expand(abbreviation[1], text, store)))
     return _reference(text, store)
@@ -90,9 +89,7 @@ def _expand(start: str, text: str, store: Store) -> Digest:
 
 def _describe(store: Store, digest: Digest) -> Descriptor:
     """As a ref has it, if one does: that descriptor knows more than the bytes tell."""
-    return next((ref.descriptor for ref in store.refs if ref.descriptor.digest == digest), None) or store.describe(
-        digest
-    )
+    return store.refs.of(digest) or store.describe(digest)
 
 
 def _reference(text: str, store: Store) -> Found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -64,10 +64,29 @@ class Refs:
         return (Ref(descriptor.annotations.get(ANNOTATION), descriptor) for descriptor in descriptors)
 
     def get(self, name: str) -> Descriptor | None:
-        """What `name` stands for, or None. In a foreign layout that has it twice, the last entry: it was added last."""
-        found = [entry for entry in Fields(self._load(), "index").array("manifests") if _name(entry) == name]
-        with self._malformed():
-            return Descriptor.from_json(Fields(found[-1], "descriptor", f"ref {name}")) if found else None
+        """What `name` stands for, or None."""
+        ref = self.first(name)
+        return ref.descriptor if ref else None
+
+    def first(self, *names: str) -> Ref | None:
+        """The first of `names` that is a ref. In a foreign layout that has it twice, the last entry: it was added last.
+
+        The file is read once for all of them, and of its entries only the one that is wanted.
+        """
+        entries = self._load().get("manifests") or []
+        for name in names:
+            for entry in reversed(entries):
+                if _name(entry) == name:
+                    return Ref(name, self._descriptor(entry, f"ref {name}"))
+        return None
+
+    def of(self, digest: Digest) -> Descriptor | None:
+        """What the first root of this digest says of it; None if no root is it."""
+        text = str(digest)
+        for entry in self._load().get("manifests") or []:
+            if isinstance(entry, dict) and entry.get("digest") == text:
+                return self._descriptor(entry, f"ref of {digest}")
+        return None
 
     def update(
         self, changes: Mapping[str, tuple[Descriptor, Expected]], check: Callable[[Sequence[Descriptor]], None]
@@ -81,13 +100,13 @@ class Refs:
             check_name(name)
 
         def change(entries: list[Any]) -> list[Any]:
-            for name, (descriptor, expected) in changes.items():
-                current = _digest(entries, name)
+            now = _digests(entries, changes)
+            for name, (_, expected) in changes.items():
+                current = now.get(name)
                 if expected is not ANY and current != (str(expected) if expected else None):
                     raise RefConflict(name, expected=expected, found=current)
-                entries = _with(entries, name, descriptor)
             check([descriptor for descriptor, _ in changes.values()])
-            return entries
+            return _with(entries, {name: descriptor for name, (descriptor, _) in changes.items()})
 
         self._change(change)
 
@@ -95,7 +114,7 @@ class Refs:
         """Remove `name`. Raises NotFound, or RefConflict where it is not as expected."""
 
         def change(entries: list[Any]) -> list[Any]:
-            current = _digest(entries, name)
+            current = _digests(entries, [name]).get(name)
             if expected is not ANY and current != (str(expected) if expected else None):
                 raise RefConflict(name, expected=expected, found=current)
             if current is None:
@@ -142,6 +161,10 @@ class Refs:
             Fields(value, "index").array("manifests")
         return value
 
+    def _descriptor(self, entry: Any, what: str) -> Descriptor:
+        with self._malformed():
+            return Descriptor.from_json(Fields(entry, "descriptor", what))
+
     @contextmanager
     def _malformed(self) -> Iterator[None]:
         try:
@@ -169,20 +192,23 @@ def _name(entry: Any) -> object:
     return annotations.get(ANNOTATION) if isinstance(annotations, dict) else None
 
 
-def _digest(entries: list[Any], name: str) -> str | None:
-    return next((str(entry.get("digest")) for entry in reversed(entries) if _name(entry) == name), None)
+def _digests(entries: list[Any], names: Collection[str]) -> dict[str, str]:
+    """What those of `names` stand for that are there, each by its last entry."""
+    named = ((_name(entry), entry) for entry in entries)
+    return {name: str(entry.get("digest")) for name, entry in named if isinstance(name, str) and name in names}
 
 
-def _with(entries: list[Any], name: str, descriptor: Descriptor) -> list[Any]:
-    """`entries` with `name` for `descriptor`, once, where it first stood; every other entry as it was."""
-    annotations = {**descriptor.annotations, ANNOTATION: name}
-    new = replace(descriptor, annotations=annotations).to_json()
+def _with(entries: list[Any], changes: Mapping[str, Descriptor]) -> list[Any]:
+    """`entries` with each name for its descriptor, once, where it first stood; every other entry as it was."""
+    new = {
+        name: replace(descriptor, annotations={**descriptor.annotations, ANNOTATION: name}).to_json()
+        for name, descriptor in changes.items()
+    }
     kept: list[Any] = []
-    placed = False
     for entry in entries:
-        if _name(entry) != name:
+        name = _name(entry)
+        if not isinstance(name, str) or name not in changes:
             kept.append(entry)
-        elif not placed:
-            kept.append(new)
-            placed = True
-    return kept if placed else [*kept, new]
+        elif name in new:
+            kept.append(new.pop(name))
+    return [*kept, *new.values()]
