@@ -30,6 +30,7 @@ _SECTIONS = 65536
 """Section headers that are read. A program with a section for each function has thousands, and is not stripped."""
 
 _NAME = 4096
+_SHORT_NAME = 512  # of a section or library: there may be many, and all of them the same bytes of the file
 _NULL, _NOBITS = 0, 8
 
 _MARKS: Mapping[str, str] = {"little": "<", "big": ">"}
@@ -172,7 +173,7 @@ def sections(file: BinaryIO) -> tuple[Section, ...]:
         raise Malformed("executable", f"{count} section headers of {width} bytes", expected=expected)
     headers = list(struct.iter_unpack(form, _read(file, table, width * count, "section headers")))
     return tuple(
-        Section(name=_text(file, headers[names][4] + name, _NAME), offset=offset, size=size)
+        Section(name=_text(file, headers[names][4] + name, _SHORT_NAME), offset=offset, size=size)
         for name, kind, _, _, offset, size, *_ in headers
         if kind not in (_NULL, _NOBITS)
     )
@@ -226,7 +227,7 @@ def _name(file: BinaryIO, segments: list[_Segment], strings: int | None, at: int
     for segment in segments:
         if strings is not None and segment.type == _LOAD and 0 <= strings - segment.address < segment.size:
             try:
-                return _text(file, segment.offset + strings - segment.address + at, _NAME) or "?"
+                return _text(file, segment.offset + strings - segment.address + at, _SHORT_NAME) or "?"
             except Malformed:
                 return "?"
     return "?"

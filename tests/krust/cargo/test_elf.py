@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import struct
 import sys
+import tracemalloc
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -173,6 +174,22 @@ def with_sections(target: Target, named: dict[bytes, bytes]) -> bytes:
     facts[5], facts[10:] = len(content), [struct.calcsize(form), len(headers), len(headers) - 1]
     struct.pack_into(mark + elf._HEADERS[target.bits], content, 16, *facts)
     return bytes(content) + b"".join(headers)
+
+
+def test_sections_that_share_a_long_name_take_little_memory() -> None:
+    """Each of 10,000 has the same 5,000 bytes for its name."""
+    content = bytearray(with_sections(_X86_64, {b"a" * 5000: b"x"}))
+    table = struct.unpack_from("<" + elf._HEADERS[64], content, 16)[5]
+    width = struct.calcsize("<" + elf._SECTION[64])
+    more = 10_000 - (len(content) - table) // width
+    content += content[table + width : table + 2 * width] * more
+    struct.pack_into("<H", content, 60, 10_000)
+    tracemalloc.start()
+    found = elf.sections(BytesIO(bytes(content)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(found) == 9_999
+    assert peak < 20 << 20
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=str)
