@@ -196,7 +196,7 @@ def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
     with failing_as("write", path):
         descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
-            with open(descriptor, "w", encoding="utf-8") as file:
+            with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(descriptor)

@@ -31,6 +31,7 @@ def reason(error: OSError) -> str:
         "disk quota exceeded": "free some, or choose another place with '--store'",
         "file name too long": "choose another place with '--store'",
         "input/output error": "the disk or its connection may be failing: see what the kernel says of it",
+        "invalid cross-device link": "a store is on one file system, with its 'tmp'",
         "no locks available": "it has no 'flock' there; choose another place with '--store'",
         "function not implemented": "choose another place with '--store'",
         "operation not supported": "choose another place with '--store'",
