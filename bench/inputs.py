@@ -154,6 +154,17 @@ def many_images(folder: Path, blobs: int) -> list[Digest]:
         config = Config.of(Platform.parse("linux/amd64"), [layer.digest])
         manifest = Manifest.of(put(config.raw, mediatype.CONFIG), [layer])
         images.append(replace(put(manifest.raw, mediatype.MANIFEST), annotations=named))
-    entries = [image.to_json() for image in images]
-    store.adopt(document.dump({"schemaVersion": 2, "mediaType": mediatype.INDEX, "manifests": entries}))
+    store.adopt(_index(images))
     return [image.digest for image in images]
+
+
+def keep_ref(folder: Path, name: str) -> None:
+    """Make `name` the only ref of a store; all blobs stay."""
+    store = Store.open(folder)
+    store.adopt(_index([ref.descriptor for ref in store.refs if ref.name == name]))
+
+
+def _index(roots: list[Descriptor]) -> bytes:
+    """Past plumbing's own, which takes no more than a registry would."""
+    entries = [root.to_json() for root in roots]
+    return document.dump({"schemaVersion": 2, "mediaType": mediatype.INDEX, "manifests": entries})
