@@ -22,6 +22,9 @@ from plumbing.registry.settings import Log, Settings, Warn
 if TYPE_CHECKING:
     from plumbing.registry.transport import Transport
 
+_REFUSED = 2
+"""Tries where nobody listens on this machine: the port is wrong, or a server is about to start."""
+
 _NOTICED = 5.0  # seconds of waiting from which a person wants to know why
 _HUB = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
 
@@ -149,7 +152,8 @@ class Client:
                         continue  # or says, in plain text, that it wants TLS
                     return self._learned(origin, answer)
             assert lost is not None, "an answer of the last origin counts"
-            if lost.final or attempt == retry.TRIES:
+            refused = lost.refused and is_loopback(origins[0].host)
+            if lost.final or attempt == (_REFUSED if refused else retry.TRIES):
                 self.give_up(doing, lost, attempt)
             self.pause(retry.back_off(attempt, self.clock), f"'{lost.host}' gave no answer: {lost}")
 

@@ -111,9 +111,9 @@ def test_a_warning_is_shown_clean(app: Image) -> None:
 def test_a_registry_that_is_not_there_is_named_with_the_reason() -> None:
     host = f"127.0.0.1:{free_port()}"
     someone = Person()
-    with pytest.raises(Unreachable, match=rf"cannot reach '{host}': .* connection refused \(5 tries\)"):
+    with pytest.raises(Unreachable, match=rf"cannot reach '{host}': .* connection refused \(2 tries\)"):
         someone.ask(host, lambda repository: repository.resolve("v1"))
-    assert someone.time.sleeps == [1.0, 2.0, 4.0, 8.0]
+    assert someone.time.sleeps == [1.0], "a wrong port on this machine is no fault that passes"
 
 
 def test_a_name_that_nobody_knows_is_not_tried_again() -> None:
