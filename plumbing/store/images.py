@@ -40,20 +40,13 @@ def kind(descriptor: Descriptor) -> str:
     return "blob"
 
 
-def choose(source: Source, root: Descriptor, platform: Platform | None = None, *, depth: int = DEEPEST) -> Descriptor:
+def choose(source: Source, root: Descriptor, platform: Platform | None = None) -> Descriptor:
     """The manifest that `root` is, or that the index it is has for `platform`; without one, its only manifest.
 
     Raises NotFound, listing what there is, where an index has none such, or several and no platform is given; and where
     the config of the manifest is for another platform, whatever an index says of it.
     """
-    node = node_of(source, root)
-    if isinstance(node, Manifest):
-        if platform is not None and not platform.runs(config := _config(source, node.config).platform):
-            raise NotFound(f"cannot find platform '{platform}' in '{root.digest}': it is for {config}")
-        return root
-    if depth == 0:
-        raise Malformed("index", root.digest, expected=f"at most {DEEPEST} indexes within each other")
-    return choose(source, _entry(node, platform, root.digest), platform, depth=depth - 1)
+    return _chosen(source, root, platform)[0]
 
 
 def platforms(source: Source, root: Descriptor) -> list[Platform]:
@@ -66,17 +59,32 @@ def platforms(source: Source, root: Descriptor) -> list[Platform]:
 
 def manifest_of(source: Source, descriptor: Descriptor, platform: Platform | None = None) -> Manifest:
     """The manifest of one platform, parsed; see `choose`."""
-    node = node_of(source, choose(source, descriptor, platform))
-    if not isinstance(node, Manifest):
-        raise Malformed("manifest", descriptor.digest, expected="a manifest, not an index")
-    return node
+    return _chosen(source, descriptor, platform)[1]
 
 
 def config_of(source: Source, descriptor: Descriptor, platform: Platform | None = None) -> Config:
     """The config of an image, or the config that `descriptor` itself is."""
     if descriptor.media_type in mediatype.CONFIGS:
         return _config(source, descriptor)
-    return _config(source, manifest_of(source, descriptor, platform).config)
+    _, manifest, config = _chosen(source, descriptor, platform)
+    return config or _config(source, manifest.config)
+
+
+def _chosen(
+    source: Source, root: Descriptor, platform: Platform | None, depth: int = DEEPEST
+) -> tuple[Descriptor, Manifest, Config | None]:
+    """What `choose` chooses, and what was read to do so: from a registry, each is a request."""
+    node = node_of(source, root)
+    if isinstance(node, Manifest):
+        if platform is None:
+            return root, node, None
+        config = _config(source, node.config)
+        if not platform.runs(config.platform):
+            raise NotFound(f"cannot find platform '{platform}' in '{root.digest}': it is for {config.platform}")
+        return root, node, config
+    if depth == 0:
+        raise Malformed("index", root.digest, expected=f"at most {DEEPEST} indexes within each other")
+    return _chosen(source, _entry(node, platform, root.digest), platform, depth - 1)
 
 
 def _images(index: Index) -> list[Descriptor]:
