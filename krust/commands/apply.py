@@ -15,6 +15,16 @@ from plumbing.commands.network import Network
 class KubectlCommand(Passing):
     words = "KUBECTL_ARGS"
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            raise click.UsageError(
+                f"no such option '{error.option_name}' before '--'; kubectl's own follow it: "
+                f"'krust {self.name} -f k8s/ -- -n web'",
+                ctx,
+            ) from error
+
 
 def to_kubectl(verb: str, deed: str) -> click.Command:
     """The command `verb`, of krust and of kubectl. `deed` is the first sentence of its help."""

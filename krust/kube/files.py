@@ -45,6 +45,8 @@ def sources(words: Iterable[str], *, recursive: bool = False) -> list[Source]:
     """
     found: list[Source] = []
     for word in words:
+        if not word:  # which would be the working directory, for pathlib
+            raise KubeError("cannot read '': no such file or directory")
         if word == "-":
             if any(each.is_standard_input for each in found):
                 raise KubeError("cannot read '-' twice: standard input has one end")

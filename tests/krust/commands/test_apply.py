@@ -94,6 +94,13 @@ def test_without_kubectl_nothing_is_done(krust: Krust, project: Path, verb: str)
     assert done.stderr.startswith("krust: cannot find 'kubectl' on PATH; get it from https://kubernetes.io/")
 
 
+@pytest.mark.parametrize("verb", ["apply", "delete"])
+def test_an_option_of_kubectls_before_the_dashes_says_where_it_belongs(krust: Krust, verb: str) -> None:
+    done = krust(verb, "-f", "one.yaml", "-n", "web")
+    assert (done.code, done.stdout) == (2, "")
+    assert f"no such option '-n' before '--'; kubectl's own follow it: 'krust {verb} -f k8s/ -- -n web'" in done.fault
+
+
 def test_a_fault_applies_nothing(krust: Krust, project: Path, pretended: dict[str, str]) -> None:
     (project / "two.yaml").write_text("a: krust://gone\nb: krust://missing\n")
     done = krust("apply", "-f", "one.yaml", "-f", "two.yaml", "--locked", "lock", env=pretended)

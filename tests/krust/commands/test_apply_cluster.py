@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.krust.commands.conftest import Krust, write_project
+from tests.krust.commands.conftest import Krust, Outcome, write_project
 from tests.krust.kube.apiserver import apiserver
 from tests.registry.faults import registry
 from tests.tools import EXAMPLES, require_tool, run
 
 pytestmark = pytest.mark.slow
 
+_OBJECT = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {image: krust://app}\n"
 _MANIFEST = '[package]\nname = "NAME"\nversion = "1.2.3"\nedition = "2021"\n'
 
 
@@ -45,6 +46,49 @@ def test_what_is_applied_is_there_and_its_images_can_be_pulled(krust: Krust, tmp
         assert deleted.stdout.splitlines() == ['deployment.apps "web" deleted', 'service "web" deleted']
         left = run(kubectl, "get", kinds, "-o", "name", *flags).stdout.decode().split()
         assert sorted(left) == ["cronjob.batch/nightly", "job.batch/hello"]
+
+
+def test_kubectls_words_reach_the_cluster(krust: Krust, tmp_path: Path) -> None:
+    """What they mean is kubectl's and the server's; nothing is built."""
+    kubectl = require_tool("kubectl")
+    image = {"image": "registry.example/app", "digest": f"sha256:{'1' * 64}", "platforms": []}
+    lock = {"version": 1, "images": [{"directory": "app", "package": "app", **image}]}
+    (tmp_path / "lock").write_text(json.dumps(lock))
+    (tmp_path / "a.yaml").write_text(_OBJECT)
+    with apiserver(tmp_path / "cluster") as flags:
+        config = {"KUBECONFIG": str(tmp_path / "config")}
+        server, insecure, token = flags
+        for words in (
+            ("set-cluster", "test", server, insecure),
+            ("set-credentials", "tester", token),
+            ("set-context", "staging", "--cluster=test", "--user=tester"),
+        ):
+            run(kubectl, "config", *words, env=config)
+        staging = ["--context", "staging", "-n", "web"]
+
+        def there() -> str:
+            return run(kubectl, "get", "configmaps", "-o", "jsonpath={..image}", *staging, env=config).stdout.decode()
+
+        def ask(verb: str, *words: str, source: str = "a.yaml") -> Outcome:
+            more = ["--locked", "lock"] if verb != "delete" else []
+            return krust(verb, "-f", source, *more, "--", *staging, *words, env=config)
+
+        nowhere = ask("apply")
+        assert (nowhere.code, nowhere.stdout) == (1, "")
+        assert 'namespaces "web" not found' in nowhere.stderr
+        run(kubectl, "create", "namespace", "web", *flags)
+        dry = ask("create", "--dry-run=server", "--field-manager=test")
+        assert (dry.code, dry.stdout, there()) == (0, "configmap/a created (server dry run)\n", "")
+        assert ask("create").code == 0
+        assert there() == f"registry.example/app@sha256:{'1' * 64}"
+        (tmp_path / "b.yaml").write_text(_OBJECT.replace("krust://app", "none"))
+        assert ask("replace", source="b.yaml").stdout == "configmap/a replaced\n"
+        assert there() == "none"
+        assert ask("apply", "--server-side").code == 1, "a conflict with who replaced it"
+        assert ask("apply", "--server-side", "--force-conflicts").stdout == "configmap/a serverside-applied\n"
+        assert there() == f"registry.example/app@sha256:{'1' * 64}"
+        gone = ask("delete", "--wait=false")
+        assert (gone.code, gone.stdout, there()) == (0, 'configmap "a" deleted\n', "")
 
 
 def _image(item: dict[str, Any]) -> str:

@@ -57,6 +57,8 @@ def _quoted(text: str, quote: str) -> str:
 @st.composite
 def _inline_scalar(draw: st.DrawFn) -> _Pieces:
     """On one line, and good in brackets too."""
+    if draw(st.integers(0, 9)) == 0:
+        return ("*a ",)  # the parser does not ask whether there is such an anchor
     quote, properties = draw(_inline), draw(_properties)
     if draw(st.booleans()):
         return properties + quote, Slot(draw(_references)), quote
@@ -101,6 +103,14 @@ def _folded(draw: st.DrawFn, indent: int) -> _Pieces:
     return f"!!str # what\n\n{margin}", Slot(draw(_references)), draw(_comments) + "\n"
 
 
+_keys = st.sampled_from(["KEY: "] * 4 + ["same: ", "krust://key: ", "? KEY\n: ", "? [krust://key, *a ]\n: "])
+"""Before a value: of each its own, the same one twice, a reference, and those that are more than a word."""
+
+
+def _key(form: str, index: int, margin: str) -> str:
+    return form.replace("KEY", f"key{index}").replace("\n", f"\n{margin}")
+
+
 @st.composite
 def _node(draw: st.DrawFn, indent: int, depth: int) -> _Pieces:
     """What follows a key's colon or a dash, to the end of its last line."""
@@ -117,8 +127,9 @@ def _node(draw: st.DrawFn, indent: int, depth: int) -> _Pieces:
             pieces: _Pieces = (draw(_comments) + "\n",)
             for index in range(draw(st.integers(1, 3))):
                 between = draw(st.sampled_from(["", "", "", "\n", " " * (indent + 2) + "# krust://between\n"]))
-                dash = "- " if kind == "sequence" else f"key{index}: "
-                pieces += (between + " " * (indent + 2) + dash, *draw(_node(indent + 2, depth - 1)))
+                margin = " " * (indent + 2)
+                dash = "- " if kind == "sequence" else _key(draw(_keys), index, margin)
+                pieces += (between + margin + dash, *draw(_node(indent + 2, depth - 1)))
             return pieces
 
 
@@ -137,6 +148,8 @@ def awkward(draw: st.DrawFn) -> Planted:
         start = draw(st.sampled_from(["---\n", "--- # krust://start\n", "%YAML 1.1\n---\n"]))
         pieces += ("" if index == 0 and draw(st.booleans()) else start,)
         pieces += tuple(f for key in range(draw(st.integers(1, 3))) for f in (f"top{key}: ", *draw(_node(0, 2))))
+        if draw(st.booleans()):
+            pieces += ("<<: {krust://merged: *a , <<: [*a , *b ]}\n",)
         if draw(st.booleans()) or start.startswith("%"):
             pieces += ("...\n",)
     if "%" in "".join(piece for piece in pieces[1:] if isinstance(piece, str)):

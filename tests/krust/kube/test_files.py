@@ -61,6 +61,7 @@ def test_a_source_knows_what_it_is() -> None:
     ("words", "recursive", "said"),
     [
         (["missing"], False, "cannot read 'missing': no such file"),
+        (["k", ""], False, "cannot read '': no such file"),
         (["none"], True, "cannot read 'none': no file in it ends in .json, .yaml, .yml"),
         (["deep"], False, "-R"),
         (["-", "-"], False, "cannot read '-' twice"),
