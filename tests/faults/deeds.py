@@ -147,7 +147,7 @@ class World:
         """Carry it out, with `more` as for Shim.environment."""
         words = [word.format(**self.values) if word.startswith("{") else word for word in deed.words]
         home = self.folder / "home"
-        env = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "TMPDIR": str(self.folder.parent)}
+        env = {"HOME": str(home), "TMPDIR": str(self.folder.parent)}
         return self.krust.run(words, self.folder, cwd=self.folder, env=env, stdin=deed.stdin, **more)
 
     def tell(self, deed: Deed) -> Done:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
 from tests.faults.deeds import DEEDS, STAGING, Deed, World, deed
 from tests.faults.shim import CHANGING, READING, Call, Done, Shim
+from tests.tools import EXAMPLES, KRUST, require_tool, run
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +44,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.mark.parametrize("deed", DEEDS, ids=str)
 def test_each_call_that_fails(deed: Deed, world: World, rounds, count) -> None:
     """With each errno, for once or for all that follow, as of a disk that the kernel takes for broken."""
+    _fail_each(deed, world, rounds, count)
+
+
+def test_each_call_of_a_build_that_fails(world: World, tmp_path: Path, rounds, count) -> None:
+    """Of krust's own: cargo has done its work before, elsewhere, and is not hindered."""
+    require_tool(os.environ.get("CARGO", "cargo"))
+    ignore = shutil.ignore_patterns("target", ".krust")
+    project = shutil.copytree(EXAMPLES / "hello-krust", tmp_path / "hello-krust", ignore=ignore)
+    run(KRUST, "build", "--no-push", "--store", tmp_path / "first", project)
+    _fail_each(deed(f"build --no-push -q --base scratch {project}"), world, rounds, count)
+
+
+def _fail_each(deed: Deed, world: World, rounds, count) -> None:
     calls = world.tell(deed).calls
     faults = [
         (number, error, onward) for number in range(1, len(calls) + 1) for error in _ERRORS for onward in (False, True)
@@ -147,8 +163,8 @@ def test_what_cannot_be_read(deed: Deed, error: int, world: World, rounds, count
             assert done.code == 1
             assert told.out.startswith(done.out)
         else:
-            said = done.err.splitlines()[-1:]
-            assert done.code == 0 or re.match(r"krust: cannot [^;]* '[^';]+': [^;]+", *said), (at, done.err)
+            last = done.err.splitlines()[-1] if done.err else ""
+            assert done.code == 0 or re.match(r"krust: cannot [^;]* '[^';]+': [^;]+", last), (at, done.err)
             assert (done.code, done.out) in ((1, b""), (0, told.out))
             assert done.code == 1 or deed in READERS or world.is_done(deed)
         assert world.problems() == []

@@ -135,7 +135,7 @@ class Krust:
             file.write_bytes(raw)
         told = {
             **{"argv": words, "cwd": str(cwd), "library": str(self.shim.library)},
-            "env": {**os.environ, **env, **self.shim.environment(scope, log=log, **more)},
+            "env": {**os.environ, **env, **self.shim.environment(scope, log=log, **more), "LD_PRELOAD": ""},
             **{"stdin": str(given), "stdout": str(out), "stderr": str(err)},
         }
         assert self.process.stdin is not None
