@@ -19,6 +19,8 @@ from tests.registry.faults import registry
 from tests.registry.moves import Time, holds, image, person, user
 from tests.tools import KRUST
 
+pytestmark = pytest.mark.slow
+
 MAX = 253402300799
 """The last second of the year 9999, beyond which RFC 3339 has no time."""
 

@@ -21,6 +21,8 @@ from tests.registry.faults import registry
 from tests.registry.moves import APP, Image
 from tests.tools import KRUST
 
+pytestmark = pytest.mark.slow
+
 SOON = 3.0
 """Seconds: one is promised, and machines that run tests are busy."""
 

@@ -20,6 +20,8 @@ from tests.registry.distribution import distribution
 from tests.registry.faults import registry
 from tests.registry.moves import Image, Person, image
 
+pytestmark = pytest.mark.slow
+
 SERVERS = ("http", "https", "docker-registry", "docker-registry by TLS")
 SIZE = 300_000
 

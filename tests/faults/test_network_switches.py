@@ -38,6 +38,8 @@ from tests.registry.faults import SWITCHES, Registry, registry
 from tests.registry.moves import Image, Time, index
 from tests.tools import KRUST
 
+pytestmark = pytest.mark.slow
+
 DEADLINE = 30
 """Seconds of a run: none waits for anything but loopback."""
 

@@ -20,7 +20,10 @@ from tests.registry.faults import Registry, registry
 from tests.registry.moves import Image
 from tests.tools import KRUST, require, require_tool
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds who is left behind in /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="finds who is left behind in /proc"),
+]
 
 LOCKED = {"directory": "app", "package": "app", "image": "registry.example/app", "digest": "sha256:" + "1" * 64}
 
