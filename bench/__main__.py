@@ -1,7 +1,7 @@
 """Measure krust beside others, and write RESULTS.md and its plots.
 
 A run of all cases writes to bench/; one of some, or with other rounds, to build/bench/, for it is not the whole.
-What was measured is kept in build/bench.json, from which --render writes the same again.
+What was measured is kept in build/bench.json after each case, from which --render writes the same again.
 """
 
 from __future__ import annotations
@@ -48,10 +48,8 @@ def main() -> None:
         signal.signal(number, lambda *_: sys.exit(130))  # all that was started is ended on the way out
     cases = [CASES[name] for name in words.cases or CASES]
     say(f"about {sum(case.minutes for case in cases):.0f} minutes on two quiet cores; leave the machine alone")
-    results = run(cases, words.rounds)
     KEPT.parent.mkdir(exist_ok=True)
-    KEPT.write_text(results.to_json())
-    _write(results)
+    _write(run(cases, words.rounds))
 
 
 def _write(results: Results) -> None:
@@ -81,6 +79,7 @@ def run(cases: list[Case], rounds: int | None) -> Results:
             place.mkdir()
             found = _measure(case, Bench(place, rounds or case.rounds, frozenset(there)))
             results.cases[case.name] = found
+            KEPT.write_text(results.to_json())  # now, or an interrupt takes all of it along
             if found.fault:
                 say(f"{case.name} did not come to its end: {found.fault}")
             shutil.rmtree(place)
