@@ -76,7 +76,7 @@ def test_those_for_development_are_on_the_page() -> None:
 )
 def test_a_licence_is_what_the_package_says(name: str, licence: str) -> None:
     said = metadata.metadata(name)
-    expression = said.get("License-Expression") or said.get("License")
+    expression = next(iter(said.get_all("License-Expression") or said.get_all("License") or []), None)
     classifiers = said.get_all("Classifier") or []
     if expression is not None and len(expression) < 40:
         assert expression == licence
