@@ -12,7 +12,6 @@ from pathlib import Path
 
 from krust.errors import KubeError
 from plumbing.oci.digest import Digest
-from plumbing.store.files import sync_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +97,7 @@ def _replace(staged: list[_Staged]) -> None:
                 one.new.replace(one.path)
         for one in staged:
             with _failing(one.name):
-                sync_folder(one.path.parent)
+                _sync(one.path.parent)
     except BaseException as error:
         if lost := [one for one in done if not _put_back(one)]:
             for one in lost:
@@ -108,6 +107,15 @@ def _replace(staged: list[_Staged]) -> None:
             )
             raise KubeError(f"{error}\n{where}") from error
         raise
+
+
+def _sync(folder: Path) -> None:
+    """Or a power cut takes back the renames in it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _put_back(one: _Staged) -> bool:
