@@ -53,7 +53,8 @@ def main() -> None:
 
 
 def _write(results: Results) -> None:
-    folder = ROOT / "bench" if results.whole else ROOT / "build" / "bench"
+    whole = results.own_rounds and results.cases.keys() == CASES.keys()
+    folder = ROOT / "bench" if whole else ROOT / "build" / "bench"
     write(results, CASES, folder)
     print(render(results, CASES))
     say(f"wrote {folder / 'RESULTS.md'}")
@@ -67,8 +68,7 @@ def run(cases: list[Case], rounds: int | None) -> Results:
     for name, why in missing.items():
         say(f"goes without {name}: {why}")
     there = [name for name in wanted if name not in missing]
-    whole = len(cases) == len(CASES) and rounds is None
-    results = Results(whole, machine.machine(), machine.versions(there), missing)
+    results = Results(rounds is None, machine.machine(), machine.versions(there), missing)
     with (
         tempfile.TemporaryDirectory(prefix="krust-bench-") as folder,
         environment.own(Path(folder) / "home", go="go" in there),

@@ -24,11 +24,11 @@ medians.
 @dataclass(slots=True)
 class Results:
     """
-    whole    all cases were run, with the rounds that they ask for
-    missing  why each peer that is not there cannot be had
+    own_rounds  each case had the rounds that it asks for
+    missing     why each peer that is not there cannot be had
     """
 
-    whole: bool
+    own_rounds: bool
     machine: dict[str, str]
     versions: dict[str, str]
     missing: dict[str, str]

@@ -40,7 +40,7 @@ def test_what_is_kept_is_rendered_as_what_was_measured(results: Results) -> None
     again = Results.from_json(results.to_json())
     assert again == results
     assert render(again, _CASES) == render(results, _CASES)
-    assert json.loads(results.to_json())["whole"]
+    assert json.loads(results.to_json())["own_rounds"]
 
 
 def test_each_goal_is_met_or_not_or_was_not_measured(results: Results) -> None:
