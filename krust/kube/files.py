@@ -41,7 +41,7 @@ def sources(words: Iterable[str], *, recursive: bool = False) -> list[Source]:
     `recursive` also those of its directories, each in the place that its name has. Links to directories inside it are
     not followed, so that no walk is endless.
 
-    raises  KubeError for what is not there, a directory with no such file, and '-' twice
+    raises  KubeError for what is not there, a directory with no such file or one that is none, and '-' twice
     """
     found: list[Source] = []
     for word in words:
@@ -95,7 +95,10 @@ def _walk(folder: Path, *, recursive: bool) -> Iterator[Path]:
             if recursive:
                 yield from _walk(folder / entry.name, recursive=True)
         elif entry.name.endswith(_SUFFIXES):
-            yield folder / entry.name
+            path = folder / entry.name
+            if path.exists() and not path.is_file():  # a pipe, or a link to /dev/zero: who named it was not asked for it
+                raise KubeError(f"cannot read '{path}': it is no file; take it away, or name the files")
+            yield path
 
 
 def _unreadable(name: str, error: OSError) -> KubeError:

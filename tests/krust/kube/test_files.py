@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from io import BytesIO
 from pathlib import Path
 
@@ -71,6 +72,19 @@ def test_a_source_knows_what_it_is() -> None:
 def test_nothing_there_is_an_error(words: list[str], recursive: bool, said: str) -> None:
     with pytest.raises(KubeError, match=said):
         sources(words, recursive=recursive)
+
+
+def test_what_is_no_file_is_read_only_where_it_is_named(here: Path) -> None:
+    """A pipe may be named, such as '<(...)' of a shell; in someone's directory it would be waited for without end."""
+    (here / "theirs").mkdir()
+    (here / "theirs/zero.yaml").symlink_to("/dev/zero")
+    with pytest.raises(KubeError, match=r"cannot read 'theirs/zero.yaml': it is no file"):
+        sources(["theirs"])
+    (here / "theirs/zero.yaml").unlink()
+    os.mkfifo(here / "theirs/pipe.yaml")
+    with pytest.raises(KubeError, match=r"cannot read 'theirs/pipe.yaml': it is no file"):
+        sources(["theirs"], recursive=True)
+    assert [each.name for each in sources(["theirs/pipe.yaml"])] == ["theirs/pipe.yaml"]
 
 
 def test_each_kind_is_read_in_its_own_way(here: Path) -> None:
