@@ -96,7 +96,7 @@ def _walk(folder: Path, *, recursive: bool) -> Iterator[Path]:
                 yield from _walk(folder / entry.name, recursive=True)
         elif entry.name.endswith(_SUFFIXES):
             path = folder / entry.name
-            if path.exists() and not path.is_file():  # a pipe, or a link to /dev/zero: who named it was not asked for it
+            if path.exists() and not path.is_file():  # a pipe, or a link to /dev/zero, which nobody has named
                 raise KubeError(f"cannot read '{path}': it is no file; take it away, or name the files")
             yield path
 
