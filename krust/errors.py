@@ -7,7 +7,7 @@ KrustError
 ├── BinaryError        what was built is no static executable for its platform
 ├── Faults             several at once, a line each
 ├── ProgramMissing     another program that is to be run is not there
-├── EngineError        docker or podman does not take an image
+├── EngineError        docker, podman or a cluster does not run an image
 ├── KubeError          YAML, a reference in it or a selector that cannot be used; most know file, line and column
 └── SettingError       a flag, variable or key with a value that means nothing
 """
@@ -54,7 +54,7 @@ class ProgramMissing(KrustError):
 
 
 class EngineError(KrustError):
-    """docker or podman failed at something else than running the program. Its own words are on stderr already."""
+    """docker, podman or kubectl failed at something else than running the program. Its own words are on stderr."""
 
 
 class BinaryError(KrustError):
