@@ -61,7 +61,7 @@ def person(path: Path) -> Layer:
             table = tomllib.load(file)
     except OSError as error:
         raise SettingError(f"cannot read '{path}': {error.strerror or error}; make it readable") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
         raise SettingError(f"cannot read '{path}': it is no TOML: {error}") from error
     except RecursionError:
         raise SettingError(f"cannot read '{path}': it is nested too deep; no setting is") from None

@@ -11,7 +11,8 @@ from urllib.parse import SplitResult, urlsplit
 from plumbing.errors import Malformed
 
 _PORTS = {"http": 80, "https": 443}
-_HOST = re.compile(r"[a-z0-9._:%-]+")  # a name in the DNS, or an address, with its zone if it has one
+# a name in the DNS (RFC 1035, 2.3.4: its length), or an address, with its zone if it has one
+_HOST = re.compile(r"[a-z0-9._:%-]{1,253}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,7 @@ def test_flags_may_be_values_sequences_and_pairs(case: Case) -> None:
         ("repo = ", r"cannot read '.*/person.toml': it is no TOML: Invalid value \(at end of document\)"),
         ("rep = 'x'", "unknown setting 'rep' in '.*/person.toml' at 'rep': did you mean 'repo'?"),
         ('"\\u001b" = 1', r"""unknown setting '\\x1b' in '.*/person.toml' at '"\\x1b"': there are"""),
+        (f"repo = {'9' * 5000}", r"cannot read '.*/person.toml': it is no TOML"),
         ("x" * 5000, r"^.{0,200}it is no TOML"),
         (f"{'x' * 5000} = 1", r"^.{0,600}$"),
         (f"repo = {'[' * 9999}", "cannot read '.*/person.toml': it is nested too deep"),

@@ -73,6 +73,7 @@ def test_a_location_is_resolved_and_its_bytes_kept(location: str, expected: str)
         "https://127。0。0。1/x",
         "https://ｌocalhost/x",
         "https://a..b/x",
+        f"https://{'a.' * 127}a/x",
         "https://\xa0/x",
         "http://\xa0",
     ],
