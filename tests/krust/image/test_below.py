@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import io
+import tarfile
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,6 +64,26 @@ def test_the_uppermost_layer_that_has_a_path_decides(
     written = [tarred(store, tmp_path / str(place), paths) for place, paths in enumerate(layers)]
     for _ in range(2):  # the second time by what was noted on the blobs
         assert directories(store, written, _ASKED) == expected
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [["a/" * 30_000], [f"{number}" + "a" * 60_000 for number in range(500)], [f"{number}" for number in range(5000)]],
+    ids=["deep", "long", "many"],
+)
+def test_a_hostile_base_takes_little_memory(paths: list[str], store: Store) -> None:
+    """One path of 60 KB has 30,000 directories that lead to it, a GB of names."""
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for path in [*paths, "app/data"]:
+            archive.addfile(tarfile.TarInfo(path))
+    layer = store.put(tar.getvalue(), "application/vnd.oci.image.layer.v1.tar")
+    tracemalloc.start()
+    found = directories(store, [layer], ["app", "app/data", "a/a/a", "x"])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == (("a/a/a", "app") if len(paths) == 1 else ("app",))
+    assert peak < 10 << 20
 
 
 def test_it_is_the_same_without_notes(store: Store, tmp_path: Path) -> None:
