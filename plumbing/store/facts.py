@@ -14,6 +14,9 @@ from pathlib import Path
 DIFF_ID = "user.krust.diff-id"
 """Of a layer: the digest of its uncompressed tar."""
 
+LINES = "user.krust.lines"
+"""Of an index.json: krust wrote it, with a line for each entry, when it had this size and time: as VERIFIED."""
+
 VERIFIED = "user.krust.verified"
 """The bytes were seen to hash to the blob's name when it had this size and modification time: "SIZE MTIME_NS"."""
 

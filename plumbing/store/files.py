@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from plumbing.errors import StoreError
+from plumbing.store import facts
 
 
 @contextmanager
@@ -75,8 +76,11 @@ def make_folder(path: Path, *, below: Path) -> None:
             sync_folder(folder.parent)
 
 
-def replace(path: Path, raw: bytes, *, staging: Path) -> None:
-    """Give `path` the content `raw`, whole or not at all. `staging` is a folder on the same file system."""
+def replace(path: Path, raw: bytes, *, staging: Path, noting: str | None = None) -> None:
+    """Give `path` the content `raw`, whole or not at all. `staging` is a folder on the same file system.
+
+    noting  a fact to keep about the file, with its size and time: see facts.py
+    """
     import tempfile  # here: it costs more than most commands that only read
 
     descriptor, name = tempfile.mkstemp(dir=staging)
@@ -85,6 +89,8 @@ def replace(path: Path, raw: bytes, *, staging: Path) -> None:
             file.write(raw)
             os.fchmod(descriptor, 0o644)
             file.flush()
+            if noting is not None:
+                facts.note(descriptor, noting, facts.verified_as(os.fstat(descriptor)))
             os.fsync(descriptor)
         Path(name).replace(path)
     except BaseException:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -17,9 +17,10 @@ from plumbing.oci import document, mediatype
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
 from plumbing.oci.document import Fields
-from plumbing.store import files, lock
+from plumbing.store import facts, files, lines, lock
+from plumbing.store.lines import ANNOTATION as ANNOTATION
+from plumbing.store.lines import name_of as _name
 
-ANNOTATION = "org.opencontainers.image.ref.name"
 NAME = "index.json"
 _LIMIT = 1 << 30
 """Bytes of an index.json: with 10^5 refs it has tens of megabytes. The limit of 4 MiB is for what a registry takes."""
@@ -28,6 +29,13 @@ _LIMIT = 1 << 30
 _PART = r"[A-Za-z0-9\[][A-Za-z0-9\[\]._:@+-]*"
 _FORM = rf"{_PART}(?:/{_PART})*"  # compiled when a name is checked: most runs write none
 _LONGEST = 512
+
+
+_LARGE = 1 << 16
+"""Bytes of an index.json from which a search by lines is felt."""
+
+_FEW = 16
+"""Names that are searched for one after another in less time than all entries are read."""
 
 
 class _Any(Enum):
@@ -73,11 +81,16 @@ class Refs:
 
         The file is read once for all of them, and of its entries only the one that is wanted.
         """
-        entries = self._load().get("manifests") or []
+        raw, by_lines = self._read()
+        if by_lines:
+            with suppress(lines.Unclear):
+                found = ((name, lines.find(raw, name)) for name in names)
+                return next((Ref(name, self._descriptor(at.entry, name)) for name, at in found if at), None)
+        entries = self._parsed(raw).get("manifests") or []
         for name in names:
             for entry in reversed(entries):
                 if _name(entry) == name:
-                    return Ref(name, self._descriptor(entry, f"ref {name}"))
+                    return Ref(name, self._descriptor(entry, name))
         return None
 
     def of(self, digest: Digest) -> Descriptor | None:
@@ -85,7 +98,7 @@ class Refs:
         text = str(digest)
         for entry in self._load().get("manifests") or []:
             if isinstance(entry, dict) and entry.get("digest") == text:
-                return self._descriptor(entry, f"ref of {digest}")
+                return self._descriptor(entry, text)
         return None
 
     def update(
@@ -99,24 +112,30 @@ class Refs:
         for name in changes:
             check_name(name)
 
-        def change(entries: list[Any]) -> list[Any]:
-            now = _digests(entries, changes)
-            for name, (_, expected) in changes.items():
-                current = now.get(name)
-                if expected is not ANY and current != (str(expected) if expected else None):
-                    raise RefConflict(name, expected=expected, found=current)
-            check([descriptor for descriptor, _ in changes.values()])
-            return _with(entries, {name: descriptor for name, (descriptor, _) in changes.items()})
+        new = {name: _entry(name, descriptor) for name, (descriptor, _) in changes.items()}
 
-        self._change(change)
+        def allow(now: Mapping[str, str]) -> None:
+            for name, (_, expected) in changes.items():
+                _expect(name, expected, now.get(name))
+            check([descriptor for descriptor, _ in changes.values()])
+
+        def change(entries: list[Any]) -> list[Any]:
+            allow(_digests(entries, changes))
+            return _with(entries, new)
+
+        def splice(raw: bytes) -> bytes:
+            places = {name: lines.find(raw, name) for name in changes}
+            allow({name: str(at.entry.get("digest")) for name, at in places.items() if at})
+            return lines.splice(raw, [(places[name], entry) for name, entry in new.items()])
+
+        self._change(change, splice if len(changes) <= _FEW else None)
 
     def delete(self, name: str, expected: Expected = ANY) -> None:
         """Remove `name`. Raises NotFound, or RefConflict where it is not as expected."""
 
         def change(entries: list[Any]) -> list[Any]:
             current = _digests(entries, [name]).get(name)
-            if expected is not ANY and current != (str(expected) if expected else None):
-                raise RefConflict(name, expected=expected, found=current)
+            _expect(name, expected, current)
             if current is None:
                 raise NotFound.ref(name, self._root)
             return [entry for entry in entries if _name(entry) != name]
@@ -133,37 +152,52 @@ class Refs:
                 staging.mkdir(exist_ok=True)
                 files.replace(self._path, raw, staging=staging)
 
-    def _change(self, change: Callable[[list[Any]], list[Any]]) -> None:
+    def _change(self, change: Callable[[list[Any]], list[Any]], splice: Callable[[bytes], bytes] | None = None) -> None:
+        """Write what `change` makes of the entries; `splice` does the same to a file by lines, in less time."""
         with lock.exclusive(self._root):
-            value = self._load()
-            before = value.get("manifests") or []
-            after = change(before)
-            if after == before and "manifests" in value:
+            raw, by_lines = self._read()
+            after = None
+            if by_lines and splice is not None:
+                with suppress(lines.Unclear):
+                    after = splice(raw)
+            if after is None:
+                value = self._parsed(raw)
+                before = value.get("manifests") or []
+                entries = change(before)
+                after = raw if entries == before and "manifests" in value else lines.dump(value, entries)
+            if after == raw:
                 files.sync_folder(self._root)  # who wrote it may have been killed before it did so
                 return
             staging = self._root / "tmp"
             with files.failing_as("write", self._path):
                 staging.mkdir(exist_ok=True)
-                files.replace(self._path, document.dump({**value, "manifests": after}), staging=staging)
+                files.replace(self._path, after, staging=staging, noting=facts.LINES)
 
     def _load(self) -> dict[str, Any]:
+        return self._parsed(self._read()[0])
+
+    def _read(self) -> tuple[bytes, bool]:
+        """The file, and whether it is a large one that is known to have a line for each entry: see lines.py."""
         with files.failing_as("read", self._path):
             try:
                 with files.open_regular(self._path) as file:
                     size = os.fstat(file.fileno()).st_size  # or each reader would ask for a GiB of memory
                     raw = file.read(min(size, _LIMIT) + 1)
+                    return raw, size >= _LARGE and _is_by_lines(file.fileno())
             except FileNotFoundError:
                 raise StoreError(
                     f"cannot read '{self._path}': no such file; put it back, or move the store away and build again"
                 ) from None
+
+    def _parsed(self, raw: bytes) -> dict[str, Any]:
         with self._malformed():
             value = document.load(raw, "index", limit=_LIMIT)
             Fields(value, "index").array("manifests")
         return value
 
-    def _descriptor(self, entry: Any, what: str) -> Descriptor:
+    def _descriptor(self, entry: Any, subject: str) -> Descriptor:
         with self._malformed():
-            return Descriptor.from_json(Fields(entry, "descriptor", what))
+            return Descriptor.from_json(Fields(entry, "descriptor", f"ref {subject}"))
 
     @contextmanager
     def _malformed(self) -> Iterator[None]:
@@ -187,9 +221,17 @@ def check_name(name: str) -> str:
     return name
 
 
-def _name(entry: Any) -> object:
-    annotations = entry.get("annotations") if isinstance(entry, dict) else None
-    return annotations.get(ANNOTATION) if isinstance(annotations, dict) else None
+def _is_by_lines(descriptor: int) -> bool:
+    return facts.noted(descriptor, facts.LINES) == facts.verified_as(os.fstat(descriptor))
+
+
+def _expect(name: str, expected: Expected, current: str | None) -> None:
+    if expected is not ANY and current != (str(expected) if expected else None):
+        raise RefConflict(name, expected=expected, found=current)
+
+
+def _entry(name: str, descriptor: Descriptor) -> dict[str, Any]:
+    return replace(descriptor, annotations={**descriptor.annotations, ANNOTATION: name}).to_json()
 
 
 def _digests(entries: list[Any], names: Collection[str]) -> dict[str, str]:
@@ -198,12 +240,9 @@ def _digests(entries: list[Any], names: Collection[str]) -> dict[str, str]:
     return {name: str(entry.get("digest")) for name, entry in named if isinstance(name, str) and name in names}
 
 
-def _with(entries: list[Any], changes: Mapping[str, Descriptor]) -> list[Any]:
-    """`entries` with each name for its descriptor, once, where it first stood; every other entry as it was."""
-    new = {
-        name: replace(descriptor, annotations={**descriptor.annotations, ANNOTATION: name}).to_json()
-        for name, descriptor in changes.items()
-    }
+def _with(entries: list[Any], changes: Mapping[str, dict[str, Any]]) -> list[Any]:
+    """`entries` with the new entry of each name, once, where it first stood; every other entry as it was."""
+    new = dict(changes)
     kept: list[Any] = []
     for entry in entries:
         name = _name(entry)

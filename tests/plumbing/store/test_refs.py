@@ -17,7 +17,7 @@ from plumbing.oci import mediatype
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
 from plumbing.oci.reference import Reference
-from plumbing.store import Store
+from plumbing.store import Store, refs
 from plumbing.store.refs import ANNOTATION, check_name
 from tests.plumbing.store.images import put_image
 from tests.strategies import names_of_refs, references, unknown_fields
@@ -266,6 +266,7 @@ def test_any_text_is_a_name_or_malformed(text: str) -> None:
         return
 
 
+@pytest.mark.parametrize("large", [refs._LARGE, 0], ids=["parsed", "by lines"])
 @settings(max_examples=30)
 @given(
     st.lists(
@@ -273,9 +274,15 @@ def test_any_text_is_a_name_or_malformed(text: str) -> None:
     )
 )
 def test_refs_are_a_dictionary_with_compare_and_swap(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, str]]
+    tmp_path_factory: pytest.TempPathFactory, large: int, steps: list[tuple[str, int, str]]
 ) -> None:
     """Against a model: whatever the order of changes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(refs, "_LARGE", large)
+        _play(tmp_path_factory, steps)
+
+
+def _play(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, str]]) -> None:
     from plumbing.store.store import ANY, Expected
 
     store = Store.create(tmp_path_factory.mktemp("model"))
@@ -290,3 +297,5 @@ def test_refs_are_a_dictionary_with_compare_and_swap(
             with pytest.raises(RefConflict):
                 store.update_ref(name, images[number], expected)
         assert {ref.name: ref.descriptor.digest for ref in store.refs} == model
+        found = store.refs.get(name)
+        assert (found and found.digest) == model.get(name)
