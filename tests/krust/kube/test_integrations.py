@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,8 @@ def test_argo_cds_plugin_makes_yaml_of_a_lock_file_and_builds_nothing(project: P
 
 
 @pytest.mark.slow
-def test_skaffold_builds_by_krust_and_renders_the_digest(project: Path) -> None:
+def test_skaffold_builds_by_krust_and_renders_the_digest(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(FOLDER), prepend=os.pathsep)
     skaffold = require_tool("skaffold")
     folder = project / "examples/skaffold"
     quiet = {"SKAFFOLD_UPDATE_CHECK": "false", "SKAFFOLD_INTERACTIVE": "false"}
@@ -122,7 +124,10 @@ def test_a_cluster_with_tekton_and_argo_cd_takes_the_objects(tmp_path: Path) -> 
     require(definitions.is_dir(), f"no '{definitions}': 'tests/kube-apiserver/build' gets it")
     with apiserver(tmp_path / "cluster") as flags:
         run(kubectl, "create", "-f", definitions, *flags)
-        run(kubectl, "wait", "--for=condition=Established", "--timeout=60s", "crd", "--all", *flags)
+        deadline = time.monotonic() + 60  # not by kubectl wait, which fails where nothing is said of one yet
+        while not _established(json.loads(run(kubectl, "get", "crds", "-o", "json", *flags).stdout)["items"]):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
         run(kubectl, "create", "namespace", "argocd", *flags)
         files: list[str | Path] = ["-f", EXAMPLES / "tekton", "-f", EXAMPLES / "argo-cd/application.yaml"]
         done = run(kubectl, "create", "--dry-run=server", "-o", "name", *files, *flags).stdout.decode().split()
@@ -136,6 +141,11 @@ def test_a_cluster_with_tekton_and_argo_cd_takes_the_objects(tmp_path: Path) -> 
             [kubectl, "create", "--dry-run=server", "-f", "-", *flags], input=wrong.encode(), capture_output=True
         )
         assert b'unknown field "spec.workspaces[1].optionel"' in refused.stderr
+
+
+def _established(definitions: list[dict[str, Any]]) -> bool:
+    conditions = [each.get("status", {}).get("conditions") or [] for each in definitions]
+    return all(any(one["type"] == "Established" and one["status"] == "True" for one in each) for each in conditions)
 
 
 @pytest.mark.slow
