@@ -18,8 +18,9 @@ from tests.tools import EXAMPLES, KRUST, require_tool, run
 pytestmark = pytest.mark.slow
 
 _ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS)
-_HINTS = ("setxattr", "utime", "symlink", "chown", "mkdir", "unlink")
-"""Calls without which a command may be done all the same: attributes, hints, clearing away, folders that are there."""
+_HINTS = ("setxattr", "utime", "symlink", "link", "chown", "mkdir", "unlink")
+"""Calls without which a command may be done all the same: attributes, hints, hard links in the place of which there is
+a copy, clearing away, folders that are there."""
 
 READERS = [
     deed("cat-blob {layer}"),

@@ -262,7 +262,9 @@ def test_at_any_time_in_a_store_that_others_use(tmp_path: Path, shim: Shim, roun
                 count(**{f"{deed.__name__}_killed": int(deed(scene))})
                 _check_writer(scene, logs["writer"])
             except AssertionError as error:
-                raise AssertionError(f"turn {turn}, {deed.__name__}, {seed}: {error}") from error
+                log = tmp_path / "serve.log"
+                said = log.read_text() if log.exists() else ""
+                raise AssertionError(f"turn {turn}, {deed.__name__}, {seed}: {error}\n{said}") from error
             if turn % 20 == 0:  # what is there need not be pushed again
                 shutil.rmtree(remote.path)
                 Store.create(remote.path)

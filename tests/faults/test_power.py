@@ -89,7 +89,7 @@ def test_a_cut_after_any_call(deed: Deed, world: World, rounds: Callable[[int, i
         is_reported = number == len(calls)
         for name, choice in _CHOICES.items():
             cuts.cut(disk, choice, f"{when}, {name}", is_reported=is_reported, again=number % every == 0)
-        for turn in range(rounds(1, 20)):
+        for turn in range(rounds(1, 10)):
             cuts.cut(disk, mixed(chance), f"{when}, mix {turn} of seed {_SEED}", is_reported=is_reported)
     count(power_cuts=cuts.count)
     assert not cuts.wrong, "\n".join(cuts.wrong)
