@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 
@@ -31,8 +30,9 @@ class There:
     port: int
     settings: Settings
 
-    def person(self, **settings: Any) -> Person:
-        return Person(settings=replace(self.settings, connect=2.0, silence=1.0, commit=1.0, **settings))
+    def person(self, patience: float = 4.0) -> Person:
+        """With `patience` for who says nothing, in seconds of a machine that may be busy."""
+        return Person(settings=replace(self.settings, connect=patience, silence=patience, commit=patience))
 
 
 @pytest.fixture(scope="module", params=SERVERS)
@@ -81,7 +81,7 @@ def test_a_connection_that_breaks_at_any_byte(
 ) -> None:
     """Broken once or twice: all is well in the end. Broken each time: an error, and all is well when it has passed."""
     chance = Random(there.port)
-    for turn in range(rounds(6, 150)):
+    for turn in range(rounds(4, 25)):
         spoil = Spoil(
             chance.choice(DEEDS),
             way=chance.choice(WAYS),
@@ -114,7 +114,7 @@ def test_a_registry_that_answers_a_byte_a_second_is_given_up(
 ) -> None:
     """In `silence`, which is a minute for people; the five tries are made as for any other silence."""
     there.person().push(f"127.0.0.1:{there.port}", app, name="slow")
-    person = there.person()
+    person = there.person(1.0)
     began = time.monotonic()
     with proxy(there.port, Spoil("trickle", after=after, times=ALWAYS)) as p:
         with pytest.raises(Unreachable, match=r"it fell silent|takes no connection"):
@@ -130,7 +130,7 @@ def test_a_registry_that_takes_a_byte_a_second_is_given_up(there: There, tmp_pat
         proxy(there.port, Spoil("trickle", way="up", after=5000, times=ALWAYS)) as p,
         pytest.raises(Unreachable, match=r"it fell silent|takes no connection"),
     ):
-        there.person().push(p.host, large, name="slow/up", jobs=1)
+        there.person(1.0).push(p.host, large, name="slow/up", jobs=1)
 
 
 def test_a_delay_is_no_fault(there: There, app: Image, count: Callable[..., None]) -> None:
