@@ -32,7 +32,10 @@ _PACKAGES = {
     "getcap": "libcap2-bin",
     "setcap": "libcap2-bin",
     "htpasswd": "apache2-utils",
+    "ip": "iproute2",
     "ko": "go install github.com/google/ko@latest",
+    "kubectl": "tests/kube-apiserver/build, as .ci/run calls it",
+    "skaffold": "tests/kube-apiserver/build, as .ci/run calls it",
 }
 
 # Debian keeps runc and dockerd out of an ordinary user's PATH, and go installs where few PATHs look.
