@@ -267,7 +267,7 @@ def test_every_switch_at_every_request(
 
 
 def test_a_success_that_took_nothing_is_a_fault(app: Image, tmp_path: Path) -> None:
-    """A 200 to the PUT of a manifest, from something that keeps none: a portal in between, say. The test above found it."""
+    """A 200 to the PUT of a manifest, from something that keeps none, such as a portal. The test above found it."""
     with registry(store=tmp_path / "registry", flaky=(200, 99)) as r:
         r.plays = lambda number: r.requests[-1].method == "PUT" and "/manifests/" in r.requests[-1].path
         with pytest.raises(PlumbingError, match="cannot push"):

@@ -163,6 +163,7 @@ def _with(certificate: Path, key: Path) -> ssl.SSLContext:
         (unknown_authority, r"its certificate is not trusted \(.*\); name its authority with '--ca FILE'"),
         (no_common_version, r"it speaks no version of TLS that is taken here \(.*\); have it speak 1\.2"),
     ],
+    ids=lambda given: given.__name__ if callable(given) else "",
 )
 @pytest.mark.parametrize("by", ["name", "loopback"])
 def test_what_is_wrong_with_a_certificate_is_said(
