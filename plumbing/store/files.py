@@ -71,9 +71,12 @@ def make_folder(path: Path, *, below: Path) -> None:
     """
     new = [folder for folder in (path, *path.parents) if folder.is_relative_to(below) or not folder.is_dir()]
     path.mkdir(parents=True, exist_ok=True)
-    for folder in new:
-        if os.access(folder.parent, os.R_OK):  # else it is one that may be written to and not read
+    for folder in (path, *path.parents):
+        try:
             sync_folder(folder.parent)
+        except OSError:
+            if folder in new and os.access(folder.parent, os.R_OK):
+                raise  # else it was there, or is one that may be written to and not read
 
 
 def replace(path: Path, raw: bytes, *, staging: Path, noting: str | None = None) -> None:
