@@ -9,14 +9,18 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from plumbing.errors import DigestMismatch, Malformed, NotFound, StoreError
 from plumbing.oci.digest import Digest
 from plumbing.store import facts, lock
 from plumbing.store.files import failing_as, make_folder, open_descriptor, open_regular, reason, sync_folder
 
+if TYPE_CHECKING:
+    from plumbing.store.beside import Beside
+
 _CHUNK = 1 << 20
+_LARGE = 256 << 10  # bytes of a piece for which it is worth it to ask another thread
 
 
 class Blobs:
@@ -209,18 +213,31 @@ class BlobWriter:
                 raise
             self._file.close()  # a gc without grace was faster
         self._hasher = hashlib.sha256()
+        self._beside: Beside | None = None
         self.size = 0
 
     def write(self, data: bytes | memoryview) -> int:
         """Take all of `data`. Raises StoreError where the file system does not."""
         view = memoryview(data).cast("B")
         with failing_as("write to", self._blobs.root):
-            done = 0
-            while done < len(view):
-                done += self._file.write(view[done:])
-        self._hasher.update(view)
+            if len(view) < _LARGE:
+                self._put(view)
+                self._hasher.update(view)
+            else:
+                if self._beside is None:
+                    from plumbing.store.beside import Beside  # here: threads cost more than most blobs
+
+                    self._beside = Beside(self._file.fileno())
+                with self._beside.hashing(self._hasher, view):
+                    self._put(view)
+                self._beside.wrote(len(view))
         self.size += len(view)
         return len(view)
+
+    def _put(self, view: memoryview) -> None:
+        done = 0
+        while done < len(view):
+            done += self._file.write(view[done:])
 
     def hash_with(self, digest: Digest) -> None:
         """Hash by the algorithm of `digest` instead of sha256; before the first byte."""
@@ -264,6 +281,8 @@ class BlobWriter:
             facts.note(descriptor, facts.DIFF_ID, str(diff_id))
         facts.note(descriptor, facts.VERIFIED, facts.verified_as(os.fstat(descriptor)))
         os.fchmod(descriptor, 0o444)
+        if self._beside is not None:
+            self._beside.check()
         os.fsync(descriptor)
         if not final.parent.is_dir():
             make_folder(final.parent, below=final.parent)
@@ -280,6 +299,8 @@ class BlobWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # What went wrong before this is what is said; what was committed is synced; what stays here is for gc.
+        if self._beside is not None:
+            self._beside.close()
         with suppress(OSError):
             self._file.close()
         if self._path is not None:

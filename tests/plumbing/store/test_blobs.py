@@ -287,3 +287,16 @@ class _Memory:
 
     def open_unverified(self, descriptor: Descriptor) -> Stream:
         return self.open_blob(descriptor)
+
+
+def test_a_large_blob_is_hashed_and_synced_beside_its_writing(store: Store) -> None:
+    piece, pieces = os.urandom(1 << 20), 40
+    buffer = bytearray(piece)
+    with store.writer() as writer:
+        for number in range(pieces):
+            buffer[0] = number
+            writer.write(memoryview(buffer))  # whose bytes change before the next
+        digest = writer.commit()
+    expected = b"".join(bytes([number]) + piece[1:] for number in range(pieces))
+    assert digest == Digest.of(expected)
+    assert store.blobs.path(digest).read_bytes() == expected
