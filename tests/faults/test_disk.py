@@ -69,6 +69,20 @@ def _fail_each(deed: Deed, world: World, rounds, count) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_a_disk_that_fails_while_a_large_blob_still_comes(world: World, tmp_path: Path, count) -> None:
+    """Linux says so to the sync that is under way then, and not to the last."""
+    (tmp_path / "large").write_bytes(bytes(40 << 20))
+    large = deed(f"hash-blob -w {tmp_path / 'large'}")
+    world.tell(large)
+    world.renew()
+    assert len(world.run(large, calls=("fsync",)).calls) > 2, "of the blob, more than once, and of its folder"
+    world.renew()
+    done = world.run(large, calls=("fsync",), at=1, fault=errno.EIO)
+    count(calls_that_failed=1)
+    assert list(_wrong_words(done)) == []
+    assert (done.code, world.problems(), world.half_written(large)) == (1, [], [])
+
+
 def _some(all_of_them: Sequence[tuple[int, int, bool]], number: int) -> Iterator[tuple[int, int, bool]]:
     """`number` of them at most, from the first to the last. The step is odd: errnos and the like take turns."""
     step = max(1, len(all_of_them) // number) | 1
