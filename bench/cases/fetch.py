@@ -88,8 +88,8 @@ CASE = Case(
     title="A fetch of 1 GiB",
     about="""
 The images of the case before, from docker-registry into an empty place. krust hashes each byte as it comes, and has
-synced each blob to the disk before it ends, which the others do not: so there is a row of crane and `sync -f`, which
-counts for no goal. Afterwards, not counted, `krust verify` reads all of it again.
+synced each blob to the disk before it ends, as skopeo does. crane does not: so there is a row of crane and `sync -f`,
+which counts for no goal. Afterwards, not counted, `krust verify` reads all of it again.
 """,
     goals={
         **{
