@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import itertools
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec
 
 import yaml
 
-from krust.errors import KubeError
+from krust.errors import Faults, KubeError
 from krust.kube import lock
 from krust.kube.choose import left_out
 from krust.kube.find import find
@@ -20,7 +20,9 @@ from krust.kube.package import PackageReference
 from krust.kube.selector import Selector
 from krust.kube.splice import edited, splice
 from krust.kube.text import Text
-from tests.fuzz.target import malformed, target, text, tried
+from tests.fuzz.target import check_message, malformed, target, text, tried
+
+P = ParamSpec("P")
 
 IMAGE = "registry.example:5000/team/app@sha256:" + "0123456789abcdef" * 4
 
@@ -70,6 +72,16 @@ def _said(event: yaml.Event) -> tuple[object, ...]:
     return type(event).__name__, *(getattr(event, name, None) for name in fields)
 
 
+def _spliced(splicer: Callable[P, Text], *arguments: P.args, **named: P.kwargs) -> Text | None:
+    """As `tried`, for what refuses several things at once, in a line each."""
+    try:
+        return tried(KubeError, splicer, *arguments, **named)
+    except Faults as faults:
+        for line in str(faults).splitlines():
+            check_message(KubeError(line))
+        return None
+
+
 @target(*_YAML, longest=1 << 14)
 def splice_references(data: bytes) -> None:
     """What was found becomes an image, and nothing else changes: neither a byte around it, nor what the rest says."""
@@ -84,7 +96,7 @@ def splice_references(data: bytes) -> None:
             continue
         if "\\u" not in read.characters:  # whose surrogates JSON has and YAML has not
             assert before is not None, "it is not YAML as a whole"
-        done = tried(KubeError, splice, read, [(each, IMAGE) for each in found])
+        done = _spliced(splice, read, [(each, IMAGE) for each in found])
         if done is None:
             continue
         pieces = itertools.pairwise([(0, 0), *((each.start, each.end) for each in found), (len(read.characters), 0)])
@@ -117,7 +129,7 @@ def keep_references(data: bytes) -> None:
         if not kept:
             continue
         images = {each.occurrence.reference: IMAGE for each in kept}
-        done = tried(KubeError, splice_kept, read, kept, images)
+        done = _spliced(splice_kept, read, kept, images)
         if done is not None:
             again = find_kept(done, substrings=substrings)
             assert [each.occurrence.reference for each in again] == [each.occurrence.reference for each in kept]
