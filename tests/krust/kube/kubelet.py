@@ -189,7 +189,7 @@ def _attach(handler: BaseHTTPRequestHandler, container: _Container) -> None:
     def end() -> None:
         with container.changed:
             container.changed.wait_for(lambda: container.ended)
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # kubectl has gone, and the connection with it
             handler.wfile.write(_frame(b'\3{"metadata":{},"status":"Success"}') + b"\x88\2\x03\xe8")
             handler.wfile.flush()
 
