@@ -26,7 +26,7 @@ from plumbing.registry.wire import Wires
 _SAFE = "".join(map(chr, range(0x21, 0x7F)))  # a URL's own bytes: none of them is ours to change
 _KEPT = 16  # idle connections, a few more than blobs are moved at once
 _LONG = 16 << 20  # bytes of a body that are worth a connection
-_PIECE = 1 << 20
+_PIECE = 512 << 10
 
 
 class Transport:
