@@ -199,6 +199,7 @@ class BlobWriter:
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
+        self._beside: Beside | None = None
         import tempfile  # here: it costs more than most commands that only read
 
         while True:
@@ -213,7 +214,6 @@ class BlobWriter:
                 raise
             self._file.close()  # a gc without grace was faster
         self._hasher = hashlib.sha256()
-        self._beside: Beside | None = None
         self.size = 0
 
     def write(self, data: bytes | memoryview) -> int:
