@@ -41,7 +41,7 @@ class Malformed(PlumbingError):
     def __init__(self, what: str, text: object, *, expected: str | None = None, where: str | None = None) -> None:
         message = f"malformed {what} '{shown(text)}'"
         if where:
-            message += f" in '{_printable(where)}'"  # whole, for it may be a file
+            message += f" in '{printable(where)}'"  # whole, for it may be a file
         if expected:
             message += f": expected {expected}"
         super().__init__(message)
@@ -121,11 +121,12 @@ class Unreachable(RegistryError):
 
 def shown(text: object) -> str:
     """Text from outside, fit for one line of a message: control characters escaped, cut where it is long."""
-    line = _printable(str(text)[: _SHOWN + 1])
+    line = printable(str(text)[: _SHOWN + 1])
     return line if len(line) <= _SHOWN else line[:_SHOWN] + "…"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """`text` fit for a terminal, and for a line: what could be a control character, or is not UTF-8, escaped."""
     return text if text.isprintable() else "".join(map(_escaped, text))
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import click
 
-from plumbing.commands.options import printable, store_option, zero_option
-from plumbing.errors import Malformed
+from plumbing.commands.options import store_option, zero_option
+from plumbing.errors import Malformed, printable
 from plumbing.layer.capability import capabilities_text
 from plumbing.layer.codec import codec_of, decompressed
 from plumbing.layer.members import Member, read_tar

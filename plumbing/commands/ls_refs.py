@@ -8,7 +8,8 @@ from fnmatch import translate
 
 import click
 
-from plumbing.commands.options import printable, store_option, zero_option
+from plumbing.commands.options import store_option, zero_option
+from plumbing.errors import printable
 from plumbing.store import Store
 from plumbing.store.store import Ref
 

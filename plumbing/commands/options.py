@@ -156,10 +156,3 @@ def _text(record: bytes) -> str:
     if "\0" in text:
         raise Malformed("record", text, expected="no zero byte, but with -z at its end")
     return text
-
-
-def printable(text: str) -> str:
-    """`text` fit for a terminal, and for a line: what could be a control character, or is not UTF-8, escaped."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
