@@ -87,8 +87,8 @@ class BlobStream:
     def _begin(self) -> Iterator[bytes]:
         answer = self._client.ask(self._request, 200)
         self._answer = answer
-        if answer.length is not None and answer.length != self._descriptor.size:
-            self._wrong(f"{answer.length} bytes, expected {self._descriptor.size}")
+        if answer.headers.length is not None and answer.headers.length != self._descriptor.size:
+            self._wrong(f"{answer.headers.length} bytes, expected {self._descriptor.size}")
         return answer.chunks()
 
     def _resume(self, lost: Lost) -> Iterator[bytes]:

@@ -42,8 +42,8 @@ class Manifests:
         wanted = reference if isinstance(reference, Digest) else None
         answer = self._head(reference, doing)
         found = wanted or said_digest(answer)
-        if answer.status == 200 and found is not None and answer.length is not None and is_node(_type(answer)):
-            return Descriptor(media_type=_type(answer), digest=found, size=answer.length)
+        if answer.status == 200 and found is not None and answer.headers.length is not None and is_node(_type(answer)):
+            return Descriptor(media_type=_type(answer), digest=found, size=answer.headers.length)
         if answer.status == 404:
             self._client.refuse(doing, self._scopes, answer)
         raw, media_type = self.get(reference, doing)

@@ -107,6 +107,12 @@ class Headers:
     def all(self, name: str) -> list[str]:
         return self._values.get(name, [])
 
+    @property
+    def length(self) -> int | None:
+        """Content-Length, if it is a number."""
+        text = self.get("content-length") or ""
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return ((name, value) for name, values in self._values.items() for value in values)
 
@@ -136,12 +142,6 @@ class Answer:
         self.body: bytes | None = None
         self._chunks = iter(chunks)
         self._close = close
-
-    @property
-    def length(self) -> int | None:
-        """Content-Length, if it is a number."""
-        text = self.headers.get("content-length") or ""
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
     def chunks(self) -> Iterator[bytes]:
         """The body as it comes. Raises Lost where it breaks off."""

@@ -45,8 +45,9 @@ class Transport:
         with body, _failing(origin):
             response = self._pool(origin).handle_request(self._outgoing(request, origin, body))
         headers = Headers((_text(name), _text(value)) for name, value in response.headers)
-        silence = request.silence or self._settings.silence
-        return Answer(response.status, headers, request.url, _chunks(response, origin, silence), response.close)
+        length = 0 if headers.get("transfer-encoding") else headers.length or 0  # else its end is seen when it comes
+        chunks = _chunks(response, length, origin, request.silence or self._settings.silence)
+        return Answer(response.status, headers, request.url, chunks, response.close)
 
     def close(self) -> None:
         """End all connections. Who waits for an answer, in whatever thread, is told that it was lost."""
@@ -90,10 +91,7 @@ class Transport:
         if found:
             parts = split(f"//{found}")
             return parts.hostname or found, parts.port or origin.port
-        try:
-            return _ascii(origin.host), origin.port
-        except UnicodeError:
-            raise Lost(origin.authority, "no such host", final=True) from None
+        return origin.host, origin.port
 
     def _pool(self, origin: Origin) -> httpcore.ConnectionPool:
         trust = self._trust(origin)
@@ -177,17 +175,12 @@ def _proxy(url: str, settings: Settings) -> httpcore.Proxy:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError
         return httpcore.Proxy(
-            httpcore.URL(scheme=parts.scheme, host=_ascii(parts.hostname), port=parts.port, target="/"),
+            httpcore.URL(scheme=parts.scheme, host=parts.hostname.encode("idna"), port=parts.port, target="/"),
             auth=(unquote(parts.username), unquote(parts.password or "")) if parts.username else None,
             ssl_context=_context("checked", settings) if parts.scheme == "https" else None,
         )
     except ValueError:
         raise Malformed("proxy URL", url.rpartition("@")[2], expected="http://host:port") from None
-
-
-def _ascii(host: str) -> str:
-    """As it is asked for in the DNS. Raises UnicodeError for what can be no host's name."""
-    return host.encode("idna").decode("ascii")
 
 
 def _context(trust: str, settings: Settings) -> ssl.SSLContext:
@@ -221,10 +214,10 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
-def _chunks(response: httpcore.Response, origin: Origin, silence: float) -> Iterator[bytes]:
+def _chunks(response: httpcore.Response, left: int, origin: Origin, silence: float) -> Iterator[bytes]:
+    """The body, of which `left` bytes are to come; 0 where nobody knows."""
     with _failing(origin):
         pieces = response.iter_stream()
-        left = _length(response)
         if left < _LONG:
             yield from pieces
             return
@@ -239,12 +232,6 @@ def _chunks(response: httpcore.Response, origin: Origin, silence: float) -> Iter
             piece = response.extensions["network_stream"].read(min(left, _PIECE), silence)
             if not piece:
                 raise httpcore.RemoteProtocolError(f"it ended {left} bytes early")
-
-
-def _length(response: httpcore.Response) -> int:
-    """Bytes of the body, if its head says so: 0 where they come in chunks of their own, or to the connection's end."""
-    head = {name.lower(): value for name, value in response.headers}
-    return 0 if b"transfer-encoding" in head else int(head.get(b"content-length", 0))
 
 
 @contextlib.contextmanager

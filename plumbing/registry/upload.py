@@ -346,7 +346,7 @@ def is_there(
     request = Request(method=method, url=client.url(path), doing=doing, scopes=scopes)
     with client.ask(request, 200, 403, 404, 405) as answer:
         client.headless = client.headless or (method == "HEAD" and answer.status == 405)
-        return answer.status == 200 and answer.length == size
+        return answer.status == 200 and answer.headers.length == size
 
 
 def _number(text: str | None) -> int:
