@@ -56,12 +56,11 @@ def fsck(store: Store, roots: list[Descriptor] | None = None, *, trust: bool = F
                 known[descriptor.digest] = descriptor.size
         except PlumbingError as error:
             problems.append(str(error))
-    found: dict[Digest, int | str] = {**digests.fromkeys(digests, 0), **nodes}
-    todo = (digest for digest in digests if sizes.get(digest, nodes.get(digest)) != nodes.get(digest, -1))
-    found.update(_verify_all(store, todo, sizes, trust))
-    for result in found.values():
-        if isinstance(result, str):
-            problems.append(result)
+    # those are right, unless something else has one of them as a leaf of another size
+    read = {digest: size for digest, size in nodes.items() if sizes.get(digest, size) == size}
+    found: dict[Digest, int | str] = {digest: read.get(digest, 0) for digest in digests}
+    found.update(_verify_all(store, (digest for digest in digests if digest not in read), sizes, trust))
+    problems += [result for result in found.values() if isinstance(result, str)]
     total = sum(result for result in found.values() if isinstance(result, int))
     return Report(tuple(dict.fromkeys(problems)), len(digests), total)
 
