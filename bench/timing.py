@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.tools import end
 
 _SPAWN = Path(__file__).with_name("spawn.py")
 
@@ -67,7 +67,7 @@ def timed(
         try:
             printed, _ = process.communicate()
         except BaseException:
-            _end(process)
+            end(process)
             raise
         said.seek(0)
         words = said.read().decode(errors="replace").strip()
@@ -86,14 +86,3 @@ def turns(rounds: int, deeds: Mapping[str, Deed]) -> dict[str, list[Run]]:
         for name in names[first:] + names[:first]:
             runs[name].append(deeds[name]())
     return runs
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """What is measured has ten seconds to clear away, as krust does."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(10)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

@@ -152,11 +152,11 @@ def running(
             time.sleep(0.02)
         yield server
     finally:
-        _end(process)
+        end(process)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM and ten seconds, then SIGKILL for whatever of its group is left."""
+def end(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM and ten seconds, as krust needs to clear away, then SIGKILL for whatever of its group is left."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
