@@ -33,6 +33,24 @@ class Outcome:
 
 Krust = Callable[..., Outcome]
 
+_MAIN = """
+use std::io::Read;
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    println!("{}", words.join("|"));
+    if words == ["wait"] {
+        loop { std::thread::sleep(std::time::Duration::from_secs(1)); }
+    }
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).unwrap();
+    eprint!("{text}");
+    std::process::exit(words.len() as i32);
+}
+"""
+
+ECHO = {"Cargo.toml": '[package]\nname = "echo"\nversion = "1.2.3"\nedition = "2021"\n', "src/main.rs": _MAIN}
+"""A program that says its arguments and its standard input, and ends with the count of the former, or waits."""
+
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:

@@ -12,31 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.krust.commands.conftest import Krust, write_project
+from tests.krust.commands.conftest import ECHO, Krust, write_project
 from tests.krust.commands.engine import Engine
 from tests.tools import KRUST, require, require_tool, run
-
-_MANIFEST = '[package]\nname = "echo"\nversion = "1.2.3"\nedition = "2021"\n'
-_MAIN = """
-use std::io::Read;
-fn main() {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    println!("{}", words.join("|"));
-    if words == ["wait"] {
-        loop { std::thread::sleep(std::time::Duration::from_secs(1)); }
-    }
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).unwrap();
-    eprint!("{text}");
-    std::process::exit(words.len() as i32);
-}
-"""
 
 
 @pytest.fixture
 def echo(tmp_path: Path) -> Path:
-    """A program that says its arguments and its standard input, and ends with the count of the former, or waits."""
-    return write_project(tmp_path / "echo", {"Cargo.toml": _MANIFEST, "src/main.rs": _MAIN})
+    return write_project(tmp_path / "echo", ECHO)
 
 
 # What a container may not ask for in a sandbox: networks, limits beyond its own, control groups of the second version.

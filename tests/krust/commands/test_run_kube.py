@@ -12,28 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.krust.commands.conftest import Krust, write_project
+from tests.krust.commands.conftest import ECHO, Krust, write_project
 from tests.krust.kube.apiserver import apiserver
 from tests.krust.kube.kubelet import Kubelet, kubelet
 from tests.registry.faults import registry
 from tests.tools import KRUST, require_tool, run
 from tests.tools import krust as fetching
-
-_MANIFEST = '[package]\nname = "echo"\nversion = "1.2.3"\nedition = "2021"\n'
-_MAIN = """
-use std::io::Read;
-fn main() {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    println!("{}", words.join("|"));
-    if words == ["wait"] {
-        loop { std::thread::sleep(std::time::Duration::from_secs(1)); }
-    }
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).unwrap();
-    eprint!("{text}");
-    std::process::exit(words.len() as i32);
-}
-"""
 
 # Without it a real kubelet is asked in SPDY, which a few lines of a test cannot speak; kubectl speaks WebSocket anyway.
 _WEB_SOCKETS = "--feature-gates=TranslateStreamCloseWebsocketRequests=false"
@@ -61,7 +45,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     require_tool("kubectl")
     require_tool(os.environ.get("CARGO", "cargo"))
     folder = tmp_path_factory.mktemp("cluster")
-    project = write_project(folder / "echo", {"Cargo.toml": _MANIFEST, "src/main.rs": _MAIN})
+    project = write_project(folder / "echo", ECHO)
 
     def fetch(image: str) -> Path:
         layout = folder / f"image-{len(list(folder.iterdir()))}"
