@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.registry.faults import Registry, registry
 from tests.secrets.watch import Watch
 from tests.tools import KRUST
 
@@ -58,3 +59,10 @@ def _scrubbed_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         environment.setenv("PATH", str(KRUST.parent), prepend=os.pathsep)
         environment.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         yield
+
+
+@pytest.fixture
+def r() -> Iterator[Registry]:
+    """An empty registry of the tests, whose faults a test may turn on."""
+    with registry() as r:
+        yield r

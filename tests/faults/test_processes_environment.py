@@ -6,7 +6,7 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from plumbing.store import Store
 from plumbing.store.fsck import fsck
 from tests.faults.programs import Ended, is_fault, krust, misbehaving
 from tests.registry import moves
-from tests.registry.faults import Registry, registry
+from tests.registry.faults import Registry
 from tests.registry.moves import Image
 from tests.tools import KRUST, require, require_tool
 
@@ -26,12 +26,6 @@ pytestmark = [
 ]
 
 LOCKED = {"directory": "app", "package": "app", "image": "registry.example/app", "digest": "sha256:" + "1" * 64}
-
-
-@pytest.fixture
-def r() -> Iterator[Registry]:
-    with registry() as r:
-        yield r
 
 
 @pytest.fixture

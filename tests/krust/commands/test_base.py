@@ -7,7 +7,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,6 @@ AMD64, ARM64 = Platform.parse("linux/amd64"), Platform.parse("linux/arm64/v8")
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 CREATED = "2020-02-02T02:02:02Z"
-
-
-@pytest.fixture
-def r() -> Iterator[Registry]:
-    with registry() as r:
-        yield r
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,6 @@ from tests.registry.debian import docker_registry
 from tests.registry.faults import Registry, registry
 from tests.registry.moves import Image, holds, person
 from tests.tools import require_tool, run
-
-
-@pytest.fixture
-def r() -> Iterator[Registry]:
-    with registry() as r:
-        yield r
 
 
 @pytest.fixture

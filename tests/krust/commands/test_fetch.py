@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,12 +18,6 @@ from tests.registry import moves
 from tests.registry.debian import docker_registry
 from tests.registry.faults import Registry, registry
 from tests.registry.moves import Image, person
-
-
-@pytest.fixture
-def r() -> Iterator[Registry]:
-    with registry() as r:
-        yield r
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,12 +23,6 @@ from tests.registry.moves import Image, holds
 from tests.tools import require_tool, run
 
 _KIND, _NAME = re.compile(r".*/(manifests|blobs)/.*"), r"\1"
-
-
-@pytest.fixture
-def r() -> Iterator[Registry]:
-    with registry() as r:
-        yield r
 
 
 @pytest.fixture

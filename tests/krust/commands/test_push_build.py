@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,12 +19,6 @@ from tests.registry.faults import Registry, registry
 from tests.tools import require_tool, run
 
 pytestmark = pytest.mark.slow  # each test compiles
-
-
-@pytest.fixture
-def r() -> Iterator[Registry]:
-    with registry() as r:
-        yield r
 
 
 def digest_of(line: str) -> Digest:

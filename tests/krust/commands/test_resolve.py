@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.krust.commands.conftest import Cargo, Krust, clean, write_project
-from tests.registry.faults import Registry, registry
+from tests.registry.faults import Registry
 from tests.tools import KRUST, require_tool, run
 
 _IMAGE = re.compile(r"[\w.:]+(?:/(\w+))?@sha256:[0-9a-f]{64}")
@@ -46,12 +46,6 @@ _FILES = {
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     return write_project(tmp_path, _FILES)
-
-
-@pytest.fixture
-def r() -> Iterator[Registry]:
-    with registry() as r:
-        yield r
 
 
 @pytest.mark.slow
