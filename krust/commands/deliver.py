@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from krust.cargo.git import Git
+from krust.commands.options import taking
 from krust.errors import SettingError
 from krust.image.make import Compile, Made, make
 from krust.image.plan import Plan
@@ -101,15 +101,11 @@ def errand_options(function: F) -> F:
 
 
 def _taking_order(function: F, options: Mapping[str, Callable[[Any], Any]], **others: Any) -> F:
-    @wraps(function)
     def collected(*args: Any, **more: Any) -> Any:
         order = Order(**others, **{name: more.pop(name) for name in options})
         return function(*args, order=order, **more)
 
-    decorated: Any = collected
-    for option in reversed([*options.values()]):
-        decorated = option(decorated)
-    return decorated  # type: ignore[no-any-return]  # it is `function`, with other parameters
+    return taking(function, collected, options.values())
 
 
 def deliver(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -65,6 +65,17 @@ def passed(ctx: click.Context) -> tuple[str, ...]:
     return words
 
 
+def taking(function: F, collected: Callable[..., Any], options: Iterable[Callable[[Any], Any]]) -> F:
+    """`function` as a command that takes `options`, in the order of its help. `collected` makes of them what it wants.
+
+    options  of click, or of one that was made by this
+    """
+    decorated: Any = wraps(function)(collected)
+    for option in reversed([*options]):
+        decorated = option(decorated)
+    return cast(F, decorated)
+
+
 def settings_options(function: F) -> F:
     """`flags`: what was given on the command line of the keys that have a flag, by their names. See config.keys."""
     return _taking_flags(function, _FLAGGED)
@@ -76,15 +87,11 @@ def shared_settings_options(function: F) -> F:
 
 
 def _taking_flags(function: F, keys: Sequence[Key[Any]]) -> F:
-    @wraps(function)
     def collected(*args: Any, **more: Any) -> Any:
         flags = {key.name: more.pop(_parameter(key)) if key in keys else None for key in _FLAGGED}
         return function(*args, flags=flags, **more)
 
-    decorated: Any = collected
-    for key in reversed(keys):
-        decorated = _option(key)(decorated)
-    return decorated  # type: ignore[no-any-return]  # it is `function`, with other parameters
+    return taking(function, collected, map(_option, keys))
 
 
 def _parameter(key: Key[Any]) -> str:
@@ -119,7 +126,6 @@ def _in_order(binaries: Sequence[str], examples: Sequence[str]) -> tuple[tuple[K
 def selection_options(function: F) -> F:
     """`selection: Selection`: the executables that are named."""
 
-    @wraps(function)
     def collected(
         *args: Any,
         package: tuple[str, ...],
@@ -133,14 +139,12 @@ def selection_options(function: F) -> F:
         selection = Selection(packages=package, executables=_in_order(binary, example), workspace=workspace)
         return function(*args, selection=selection, **more)
 
-    decorated: Any = collected
-    for option in (
-        click.option("--workspace", "--all", "workspace", is_flag=True, help="Every binary of every package."),
-        click.option("--example", multiple=True, metavar="NAME", help="An example; repeatable."),
-        click.option("--bin", "binary", multiple=True, metavar="NAME", help="A binary, of several; repeatable."),
+    options = (
         click.option(
             "-p", "--package", multiple=True, metavar="NAME", help="A package, in a workspace of several; repeatable."
         ),
-    ):
-        decorated = option(decorated)
-    return decorated  # type: ignore[no-any-return]  # it is `function`, with other parameters
+        click.option("--bin", "binary", multiple=True, metavar="NAME", help="A binary, of several; repeatable."),
+        click.option("--example", multiple=True, metavar="NAME", help="An example; repeatable."),
+        click.option("--workspace", "--all", "workspace", is_flag=True, help="Every binary of every package."),
+    )
+    return taking(function, collected, options)

@@ -7,7 +7,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -15,7 +14,7 @@ import click
 
 from krust.commands.deliver import Order, errand_options, write_whole
 from krust.commands.lock import LockFile, lock_text
-from krust.commands.options import CargoCommand, passed, shared_settings_options
+from krust.commands.options import CargoCommand, passed, shared_settings_options, taking
 from krust.commands.texts import Asked, Referring, images_of, referring, results, text_options
 from krust.commands.workspaces import Workspaces
 from krust.errors import SettingError
@@ -55,19 +54,6 @@ class Errand:
 def resolve_options(function: F) -> F:
     """`asked: Asked`, `errand: Errand` and `network: Network`."""
 
-    @text_options
-    @click.option("--lock", metavar="FILE", type=click.Path(path_type=Path), help="Write the images to FILE, too.")
-    @click.option(
-        "--locked",
-        metavar="FILE",
-        type=click.Path(path_type=Path),
-        help="Take the images of FILE, and build nothing.",
-    )
-    @shared_settings_options
-    @errand_options
-    @store_option
-    @network_options
-    @wraps(function)
     def collected(
         *args: Any,
         flags: Mapping[str, object],
@@ -80,7 +66,17 @@ def resolve_options(function: F) -> F:
         errand = Errand(flags=flags, order=order, store=store, lock=lock, locked=locked)
         return function(*args, errand=errand, **more)
 
-    return collected  # type: ignore[return-value]  # it is `function`, with other parameters
+    path = click.Path(path_type=Path)
+    options = (
+        text_options,
+        click.option("--lock", metavar="FILE", type=path, help="Write the images to FILE, too."),
+        click.option("--locked", metavar="FILE", type=path, help="Take the images of FILE, and build nothing."),
+        shared_settings_options,
+        errand_options,
+        store_option,
+        network_options,
+    )
+    return taking(function, collected, options)
 
 
 def resolve(

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from functools import partial, wraps
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import click
 
+from krust.commands.options import taking
 from krust.errors import Faults
 from krust.kube import events
 from krust.kube.choose import left_out
@@ -50,27 +51,13 @@ class Asked:
 def text_options(function: F) -> F:
     """`asked: Asked`."""
 
-    @wraps(function)
     def collected(*args: Any, **more: Any) -> Any:
         asked = Asked(**{field.name: more.pop(field.name) for field in fields(Asked)})
         if asked.files.count("-") > 1:
             raise click.UsageError("cannot read '-' twice: standard input has one end")
         return function(*args, asked=asked, **more)
 
-    decorated: Any = collected
-    for option in (
-        click.option(
-            "--passthrough", is_flag=True, help="Let files that are not YAML through, if 'krust://' is not in them."
-        ),
-        click.option("--substrings", is_flag=True, help="Also references inside longer strings."),
-        click.option(
-            "-l",
-            "--selector",
-            metavar="SELECTOR",
-            type=Parsed(Selector.parse, "selector"),
-            help="Only objects whose labels match, as kubectl's -l has it.",
-        ),
-        click.option("-R", "--recursive", is_flag=True, help="Also what is in directories of directories."),
+    options = (
         click.option(
             "-f",
             "--filename",
@@ -80,9 +67,20 @@ def text_options(function: F) -> F:
             required=True,
             help="YAML or JSON: a file, a directory's, a URL's, or '-' for standard input; repeatable.",
         ),
-    ):
-        decorated = option(decorated)
-    return decorated  # type: ignore[no-any-return]  # it is `function`, with other parameters
+        click.option("-R", "--recursive", is_flag=True, help="Also what is in directories of directories."),
+        click.option(
+            "-l",
+            "--selector",
+            metavar="SELECTOR",
+            type=Parsed(Selector.parse, "selector"),
+            help="Only objects whose labels match, as kubectl's -l has it.",
+        ),
+        click.option("--substrings", is_flag=True, help="Also references inside longer strings."),
+        click.option(
+            "--passthrough", is_flag=True, help="Let files that are not YAML through, if 'krust://' is not in them."
+        ),
+    )
+    return taking(function, collected, options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
