@@ -31,15 +31,6 @@ class Occurrence:
     within: Span
 
 
-def find(text: Text, *, substrings: bool = False) -> list[Occurrence]:
-    """Each value that begins with `krust://`, in the order of the text; keys and comments are none.
-
-    substrings  also each `krust://…` inside a longer value
-    raises      KubeError where it is not YAML, or a reference is written in escapes that cannot be told apart
-    """
-    return [found for part in events.parts(text.characters) for found in find_in(text, part, substrings=substrings)]
-
-
 def may_hold(text: Text, part: Span) -> bool:
     """False only where no value has `krust://` in it. Escapes of double-quoted scalars may hide one."""
     holds = text.characters.find
@@ -47,7 +38,12 @@ def may_hold(text: Text, part: Span) -> bool:
 
 
 def find_in(text: Text, part: Span, *, substrings: bool) -> Iterator[Occurrence]:
-    """Those in one of `events.parts`, as `find`: a fault in one says nothing of the others."""
+    """Each value that begins with `krust://`, in the order of the text; keys and comments are none.
+
+    part        one of `events.parts`: a fault in one says nothing of the others
+    substrings  also each `krust://…` inside a longer value
+    raises      KubeError where it is not YAML, or a reference is written in escapes that cannot be told apart
+    """
     if not may_hold(text, part):
         events.check(text, part)
     elif substrings:

@@ -41,9 +41,9 @@ class Kept:
 
 
 def find_kept(text: Text, *, substrings: bool = False) -> list[Kept]:
-    """Each reference that `find` finds, and each image whose line ends in a comment with its reference.
+    """Each reference that `find_in` finds, and each image whose line ends in a comment with its reference.
 
-    raises  KubeError where `find` does; where there is no room for a comment: in JSON, within a scalar of several
+    raises  KubeError where `find_in` does; where there is no room for a comment: in JSON, within a scalar of several
             lines, for a path with spaces; and where it cannot be told which image a comment belongs to
     """
     return [kept for part in events.parts(text.characters) for kept in find_kept_in(text, part, substrings=substrings)]

@@ -13,7 +13,6 @@ import yaml
 from krust.errors import Faults, KubeError
 from krust.kube import lock
 from krust.kube.choose import left_out
-from krust.kube.find import find
 from krust.kube.join import join as joined
 from krust.kube.keep import find_kept, splice_kept
 from krust.kube.package import PackageReference
@@ -21,6 +20,7 @@ from krust.kube.selector import Selector
 from krust.kube.splice import edited, splice
 from krust.kube.text import Text
 from tests.fuzz.target import check_message, malformed, target, text, tried
+from tests.krust.kube.whole import find
 
 P = ParamSpec("P")
 

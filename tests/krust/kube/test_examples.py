@@ -8,12 +8,12 @@ import pytest
 import yaml
 
 from krust.kube.files import sources
-from krust.kube.find import find
 from krust.kube.locate import locate
 from krust.kube.package import PackageReference
 from krust.kube.splice import splice
 from krust.kube.text import Text
 from tests.krust.kube.strategies import IMAGE
+from tests.krust.kube.whole import find
 from tests.tools import EXAMPLES, require_tool, run
 
 K8S = EXAMPLES / "k8s"

@@ -6,8 +6,8 @@ import pytest
 
 from krust.errors import KubeError
 from krust.kube import events
-from krust.kube.find import find
 from krust.kube.text import Text
+from tests.krust.kube.whole import find
 
 
 def found(characters: str, *, substrings: bool = False) -> list[tuple[str, str]]:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import assume, given
 
 from krust.errors import KubeError
-from krust.kube.find import find
 from krust.kube.keep import find_kept, splice_kept
 from krust.kube.text import Text
 from tests.krust.kube.strategies import Planted, awkward
+from tests.krust.kube.whole import find
 
 ONE, TWO = ("registry.example:5000/team/app@sha256:" + each * 64 for each in "12")
 

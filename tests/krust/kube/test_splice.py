@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from krust.errors import KubeError
-from krust.kube.find import find
 from krust.kube.splice import splice
 from krust.kube.text import Text
 from tests.krust.kube.strategies import IMAGE, Planted, awkward, dumped
+from tests.krust.kube.whole import find
 
 # What the strategies plant as keys, which stay.
 _KEYS = ("krust://key", "krust://merged")
