@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -69,13 +70,14 @@ def make_folder(path: Path, *, below: Path) -> None:
 
     below  it and what is between it and `path` may be there, made by one who was killed before they lasted
     """
-    new = [folder for folder in (path, *path.parents) if folder.is_relative_to(below) or not folder.is_dir()]
+    levels = list(pairwise((path, *path.parents)))  # each folder, and that which holds its name
+    new = [folder for folder, _ in levels if folder.is_relative_to(below) or not folder.is_dir()]
     path.mkdir(parents=True, exist_ok=True)
-    for folder in (path, *path.parents):
+    for folder, above in levels:
         try:
-            sync_folder(folder.parent)
+            sync_folder(above)
         except OSError:
-            if folder in new and os.access(folder.parent, os.R_OK):
+            if folder in new and os.access(above, os.R_OK):
                 raise  # else it was there, or is one that may be written to and not read
 
 

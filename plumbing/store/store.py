@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -101,11 +102,13 @@ class Store:
 
         from plumbing.store import hints
 
-        for name in (".gitignore", lock.NAME):
-            (self.path / name).unlink(missing_ok=True)
-        for folder in ("tmp", hints.FOLDER):
-            shutil.rmtree(self.path / folder, ignore_errors=True)
-        files.sync_folder(self.path)
+        with files.failing_as("make a plain layout of", self.path):
+            for name in (".gitignore", lock.NAME):
+                (self.path / name).unlink(missing_ok=True)
+            for folder in ("tmp", hints.FOLDER):
+                with suppress(FileNotFoundError):
+                    shutil.rmtree(self.path / folder)
+            files.sync_folder(self.path)
 
     # reading
 
