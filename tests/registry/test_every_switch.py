@@ -10,9 +10,7 @@ import pytest
 from tests.registry.faults import SWITCHES
 
 TESTS = "\n".join(
-    path.read_text()
-    for path in Path(__file__).parent.glob("test_*.py")
-    if path.name not in ("test_faults.py", Path(__file__).name)
+    path.read_text() for path in Path(__file__).parent.glob("test_*.py") if path.name != Path(__file__).name
 )
 
 
