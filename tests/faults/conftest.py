@@ -50,4 +50,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("faults that were played")
         for test, counts in sorted(counted.items()):
             said = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items())
-            terminalreporter.write_line(f"{test.rpartition('/')[2]}: {said}")
+            terminalreporter.write_line(f"{test.removeprefix('tests/faults/')}: {said}")
