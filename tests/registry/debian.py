@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.tools import free_port, listens, require_tool, running
 
-_CONFIG = """\
-version: 0.1
-log: {level: error}  # and of each request a line, for whoever counts them
-storage: {filesystem: {rootdirectory: ROOT}, delete: {enabled: true}}
-http: {addr: ADDRESS, secret: of-the-tests}
-"""
-
 
 @contextmanager
-def docker_registry(folder: Path) -> Iterator[str]:
-    """host:port of a registry that keeps its blobs in `folder`, which is made; open to everybody, plain http."""
+def docker_registry(
+    folder: Path, *, auth: Mapping[str, Any] | None = None, tls: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """host:port of a registry that keeps its blobs in `folder`, which is made.
+
+    auth, tls  as in its configuration; without them it is open to everybody, by plain http
+    """
     program = require_tool("docker-registry")
     folder.mkdir(parents=True)
-    address = f"localhost:{free_port()}"
-    config = folder / "config.yml"
-    config.write_text(_CONFIG.replace("ROOT", str(folder / "data")).replace("ADDRESS", address))
-    with running([program, "serve", config], ready=listens(int(address.rpartition(":")[2])), log=folder / "log"):
-        yield address
+    port = free_port()
+    host = f"localhost:{port}"
+    configuration = {
+        "version": "0.1",
+        "log": {"level": "error"},  # and of each request a line, for whoever counts them
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}},
+        "http": {"addr": host, "secret": "of-the-tests"} | ({"tls": tls} if tls else {}),
+        "auth": auth or {},
+    }
+    file = folder / "config.yml"
+    file.write_text(json.dumps(configuration))  # YAML takes JSON
+    with running([program, "serve", file], ready=listens(port), log=folder / "log"):
+        yield host

@@ -7,29 +7,29 @@ import threading
 import time
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from plumbing.registry import Credential, Settings
+from tests.registry.debian import docker_registry
 from tests.registry.faults.server import certificates
 from tests.registry.moves import Person
 from tests.secrets import secret
-from tests.tools import free_port, listens, require_tool, run, running
+from tests.tools import require_tool, run
 
-SHAPES = ("open", "password", "tls", "token")
 USER, PASSWORD = "me", f"pass:{secret('a user of distribution')}"
-SERVICE = "krust tests, registry"
+SERVICE, ISSUER = "krust tests, registry", "krust tests"
+_PERSON = Credential(username=USER, password=PASSWORD, source="the test")
 
 
 @dataclass(frozen=True)
 class Distribution:
     host: str
-    settings: Settings
-    credential: Credential | None
+    settings: Settings = field(default_factory=Settings)
+    credential: Credential | None = None
 
     def person(self) -> Person:
         """Someone who may do everything there; their time is the real one's."""
@@ -40,49 +40,48 @@ class Distribution:
 
 
 @contextmanager
-def distribution(shape: str, folder: Path) -> Iterator[Distribution]:
-    """A docker-registry for the time of the block; all that it keeps is in `folder`."""
-    program = require_tool("docker-registry")
-    folder.mkdir()
-    port = free_port()
-    config: dict[str, Any] = {
-        "version": "0.1",
-        "log": {"level": "error", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}},
-        "http": {"addr": f"127.0.0.1:{port}"},
-    }
-    settings = Settings()
-    credential = (
-        Credential(username=USER, password=PASSWORD, source="the test") if shape in ("password", "token") else None
-    )
-    tokens = None
-    if shape == "password":
-        line = run(require_tool("htpasswd"), "-nbB", USER, PASSWORD).stdout
-        (folder / "htpasswd").write_bytes(line)
-        config["auth"] = {"htpasswd": {"realm": 'a, "realm"', "path": str(folder / "htpasswd")}}
-    if shape == "tls":
-        ca, options = certificates()
-        config["http"]["tls"] = {"certificate": str(options["ssl_certfile"]), "key": str(options["ssl_keyfile"])}
-        settings = Settings(ca=ca)
-    if shape == "token":
-        tokens = TokenServer(folder)
-        config["auth"] = {
-            "token": {
-                "realm": f"http://localhost:{tokens.port}/token",
-                "service": SERVICE,
-                "issuer": "krust tests",
-                "rootcertbundle": str(tokens.certificate),
-            }
+def _open(folder: Path) -> Iterator[Distribution]:
+    with docker_registry(folder / "registry") as host:
+        yield Distribution(host)
+
+
+@contextmanager
+def _by_password(folder: Path) -> Iterator[Distribution]:
+    users = folder / "htpasswd"
+    users.write_bytes(run(require_tool("htpasswd"), "-nbB", USER, PASSWORD).stdout)
+    auth = {"htpasswd": {"realm": 'a, "realm"', "path": str(users)}}
+    with docker_registry(folder / "registry", auth=auth) as host:
+        yield Distribution(host, credential=_PERSON)
+
+
+@contextmanager
+def _by_tls(folder: Path) -> Iterator[Distribution]:
+    ca, options = certificates()
+    tls = {"certificate": str(options["ssl_certfile"]), "key": str(options["ssl_keyfile"])}
+    with docker_registry(folder / "registry", tls=tls) as host:
+        yield Distribution(host, Settings(ca=ca))
+
+
+@contextmanager
+def _by_token(folder: Path) -> Iterator[Distribution]:
+    with closing(TokenServer(folder)) as tokens:
+        auth = {
+            "realm": f"http://localhost:{tokens.port}/token",
+            "service": SERVICE,
+            "issuer": ISSUER,
+            "rootcertbundle": str(tokens.certificate),
         }
-    (folder / "config.yml").write_text(json.dumps(config))  # YAML takes JSON
-    command = (program, "serve", folder / "config.yml")
-    try:
-        with running(command, ready=listens(port), log=folder / "log"):
-            # by name, as a local realm on another port than the registry's is for names only
-            yield Distribution(f"{'localhost' if tokens else '127.0.0.1'}:{port}", settings, credential)
-    finally:
-        if tokens:
-            tokens.close()
+        with docker_registry(folder / "registry", auth={"token": auth}) as host:
+            yield Distribution(host, credential=_PERSON)
+
+
+SHAPES = {"open": _open, "password": _by_password, "tls": _by_tls, "token": _by_token}
+
+
+def distribution(shape: str, folder: Path) -> AbstractContextManager[Distribution]:
+    """A docker-registry for the time of the block; all that it keeps is in `folder`, which is made."""
+    folder.mkdir()
+    return SHAPES[shape](folder)
 
 
 class TokenServer:
@@ -113,7 +112,7 @@ class TokenServer:
             kind, _, rest = scope.partition(":")
             name, _, actions = rest.rpartition(":")
             access.append({"type": kind, "name": name, "actions": actions.split(",")})
-        claims = {"iss": "krust tests", "sub": USER, "aud": SERVICE, "exp": now + 300, "nbf": now - 10, "iat": now}
+        claims = {"iss": ISSUER, "sub": USER, "aud": SERVICE, "exp": now + 300, "nbf": now - 10, "iat": now}
         parts = [{"typ": "JWT", "alg": "RS256", "x5c": [self._chain]}, {**claims, "access": access, "jti": "1"}]
         text = ".".join(_packed(json.dumps(part).encode()) for part in parts)
         signature = run(self._openssl, "dgst", "-sha256", "-sign", self._key, stdin=text.encode()).stdout
