@@ -8,6 +8,7 @@ peers        other people's programs: finding and installing them; go/ has our o
 cargo        cargo alone, called exactly as krust calls it
 nowhere      a layer by krust's library, with nothing written
 inputs       files, images and projects to work on; also services and documents
+transfer     what push and fetch are both asked
 requests     how often a registry was asked
 results      what was found, as JSON, and as RESULTS.md
 plots        the same, drawn

@@ -28,8 +28,6 @@ from plumbing.store.refs import ANNOTATION as REF_NAME
 from tests.tools import EXAMPLES, KRUST, run
 
 MIB = 1 << 20
-MEMORY_SIZES = (MIB, 64 * MIB, 1024 * MIB, 4096 * MIB)
-"""Of blobs, where the question is whether memory depends on them."""
 
 _SHA256 = "import hashlib, sys; hashlib.file_digest(open(sys.argv[1], 'rb'), 'sha256')"
 _RATIO = 0.47
