@@ -94,7 +94,9 @@ class Scene:
 
     def run(self, *words: str | Path, kill: bool = False) -> tuple[int, str]:
         """krust, to its end or, with `kill`, until a time or a call by chance; its exit code and what it printed."""
-        env = {**os.environ, "XDG_CACHE_HOME": str(self.folder / "cache"), "PYTHONFAULTHANDLER": "1"}
+        zig = f"{os.environ['XDG_CACHE_HOME']}/zig"  # which takes minutes to fill
+        env = {**os.environ, "XDG_CACHE_HOME": str(self.folder / "cache"), "ZIG_GLOBAL_CACHE_DIR": zig}
+        env["PYTHONFAULTHANDLER"] = "1"
         name = str(words[0])
         patience = _LONG
         if kill and name != "push" and self.chance.random() < 0.5:  # a push changes no file
