@@ -63,7 +63,7 @@ def _fail_each(deed: Deed, world: World, rounds, count) -> None:
         (number, error, onward) for number in range(1, len(calls) + 1) for error in _ERRORS for onward in (False, True)
     ]
     wrong: list[str] = []
-    for number, error, onward in _some(faults, rounds(10, 4 * 2 * 40)):
+    for number, error, onward in _some(faults, rounds(10, len(faults))):
         wrong += _wrong(world, deed, number, error, onward=onward)
         count(calls_that_failed=1)
     assert not wrong, "\n".join(wrong)
