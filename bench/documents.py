@@ -1,6 +1,17 @@
-"""YAML for `krust resolve`: a Deployment as people write them, any number of times."""
+"""YAML for `krust resolve`: a Deployment as people write them, any number of times; and PyYAML, to compare with."""
 
 from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+_COMPOSE = """\
+import sys, yaml
+for path in sys.argv[1:]:
+    with open(path, "rb") as file:
+        for _ in yaml.compose_all(file.read(), Loader=yaml.CLoader):
+            pass
+"""
 
 _DEPLOYMENT = """\
 apiVersion: apps/v1
@@ -37,3 +48,8 @@ _SCRIPT = "\n".join(f"              echo this is line {place} of a script" for p
 def deployment(number: int, image: str) -> str:
     """3 kB."""
     return _DEPLOYMENT.format(number=number, image=image, variables=_VARIABLES, script=_SCRIPT)
+
+
+def composing(place: Path) -> list[str | Path]:
+    """The program by which PyYAML, in C, composes the nodes of a file, or of all files of a folder."""
+    return [sys.executable, "-c", _COMPOSE, *(sorted(place.iterdir()) if place.is_dir() else [place])]

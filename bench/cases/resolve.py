@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 from bench import inputs
 from bench.case import Bench, Case, Found, at_most
-from bench.documents import deployment
+from bench.documents import composing, deployment
 from bench.timing import Deed, timed, turns
 from tests.registry.debian import docker_registry
 from tests.tools import KRUST, ROOT, run
 
 _FILES = 1000
 _DOCUMENTS = 10_000
-_COMPOSE = """\
-import sys, yaml
-for path in sys.argv[1:]:
-    with open(path, "rb") as file:
-        for _ in yaml.compose_all(file.read(), Loader=yaml.CLoader):
-            pass
-"""
 
 
 def measure(bench: Bench, found: Found) -> None:
@@ -37,7 +29,7 @@ def measure(bench: Bench, found: Found) -> None:
     deeds: dict[str, Deed] = {
         "krust resolve": lambda: timed(*resolve, "-f", many),
         "krust resolve, one file": lambda: timed(*resolve, "-f", one),
-        "PyYAML composes them": _compose(many),
+        "PyYAML composes them": lambda: timed(*composing(many)),
     }
     if "ko" in bench.peers and "docker-registry" in bench.peers:
         with docker_registry(bench.folder / "registry") as host:
@@ -50,7 +42,7 @@ def measure(bench: Bench, found: Found) -> None:
     found.bound = rows["krust resolve"].wall / rows["PyYAML composes them"].wall
 
     locked = (KRUST, "resolve", "-q", "--locked", lock, "-f", large)
-    both = {"krust resolve --locked": lambda: timed(*locked), "PyYAML composes it": _compose(large)}
+    both = {"krust resolve --locked": lambda: timed(*locked), "PyYAML composes it": lambda: timed(*composing(large))}
     title = f"{_DOCUMENTS} documents, {large.stat().st_size / 1e6:.0f} MB"
     krust, compose = found.table(title, turns(bench.rounds, both)).values()
     found.measured["compose"] = krust.wall / compose.wall
@@ -60,10 +52,6 @@ def _write(folder: Path, count: int, image: str) -> None:
     folder.mkdir()
     for number in range(count):
         (folder / f"{number:04}.yaml").write_text(deployment(number, image))
-
-
-def _compose(place: Path) -> Deed:
-    return lambda: timed(sys.executable, "-c", _COMPOSE, *(sorted(place.iterdir()) if place.is_dir() else [place]))
 
 
 def _ko(folder: Path, base: str) -> Deed:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 import threading
-from collections.abc import Sequence
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from bench.documents import composing, deployment
+from bench.timing import timed
 from tests.krust.commands.conftest import Cargo, Krust, clean, write_project
 from tests.registry.faults import Registry
 from tests.tools import KRUST, require_tool, run
@@ -277,62 +277,8 @@ def test_workspaces_that_share_a_target_directory_and_a_programs_name(krust: Kru
 
 
 def _deployment(number: int) -> str:
-    """3 kB, as they are written; one in ten has a reference."""
-    image = "docker.io/library/alpine" if number % 10 else "krust://app"
-    variables = "".join(f'        - name: VARIABLE_{each}\n          value: "it is {each}"\n' for each in range(38))
-    return f"""\
----
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: app-{number}  # the one
-  labels: {{app: app-{number}, tier: "backend"}}
-spec:
-  selector:
-    matchLabels:
-      app: app-{number}
-  template:
-    spec:
-      containers:
-      - name: main
-        image: {image}
-        args: ["--verbose", '--level=3']
-        env:
-{variables}\
-        command:
-        - /bin/sh
-        - -c
-        - |
-          {"echo this is a line of a script" * 20}
-"""
-
-
-# A process of its own starts it: what getrusage says of memory begins with that of whoever started the program.
-_MEASURE = """
-import os, subprocess, sys
-process = subprocess.Popen(sys.argv[1:])
-_, status, usage = os.wait4(process.pid, 0)
-print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss, file=sys.stderr)
-sys.exit(os.waitstatus_to_exitcode(status))
-"""
-
-
-def _took(words: Sequence[str | Path], out: Path) -> tuple[float, int]:
-    """Seconds of processor time and KiB of memory of a process, which writes to `out`."""
-    measure = [sys.executable, "-S", "-c", _MEASURE, *words]
-    with out.open("wb") as file:
-        done = subprocess.run(measure, cwd=out.parent, stdout=file, stderr=subprocess.PIPE, text=True, check=True)
-    seconds, memory = done.stderr.splitlines()[-1].split()
-    return float(seconds), int(memory)
-
-
-_COMPOSE = """
-import sys, yaml
-from pathlib import Path
-for path in sorted(Path(sys.argv[1]).iterdir()):
-    for _ in yaml.compose_all(path.read_bytes(), Loader=yaml.CLoader):
-        pass
-"""
+    """3 kB; one in ten has a reference."""
+    return f"---\n{deployment(number, 'docker.io/library/alpine' if number % 10 else 'krust://app')}"
 
 
 @pytest.mark.slow
@@ -349,12 +295,15 @@ def test_ten_thousand_documents_take_no_longer_than_composing_them_and_half_of_t
         text = "".join(documents[number * each : (number + 1) * each])
         (locked / f"many/{number:05}.yaml").write_text(text)
     resolve: list[str | Path] = [KRUST, "resolve", "-f", "many", "--locked", "lock"]
-    compose: list[str | Path] = [sys.executable, "-c", _COMPOSE, "many"]
-    rounds = [(_took(compose, locked / "out")[0], _took(resolve, locked / "out")[0]) for _ in range(2)]
-    composing, resolving = (min(column) for column in zip(*rounds, strict=True))
+
+    def seconds(*argv: str | Path) -> float:
+        return timed(*argv, cwd=locked, out=locked / "out").cpu
+
+    rounds = [(seconds(*composing(locked / "many")), seconds(*resolve)) for _ in range(2)]
+    composed, resolved = (min(column) for column in zip(*rounds, strict=True))
     expected = "".join(documents).replace("krust://app", f"registry.example/app@sha256:{'1' * 64}")
     assert (locked / "out").read_text() == expected
-    assert resolving <= 1.5 * composing, f"{resolving:.2f} s for {composing:.2f} s of composing"
+    assert resolved <= 1.5 * composed, f"{resolved:.2f} s for {composed:.2f} s of composing"
 
 
 @pytest.mark.slow
@@ -365,8 +314,7 @@ def test_memory_grows_with_the_largest_file_and_not_with_their_number(locked: Pa
         (locked / name).mkdir()
         for number in range(files):
             (locked / name / f"{number}.yaml").write_text("".join(map(_deployment, range(documents))))
-        resolve: list[str | Path] = [KRUST, "resolve", "-f", name, "--locked", "lock", *words]
-        return _took(resolve, locked / "out")[1]
+        return timed(KRUST, "resolve", "-f", name, "--locked", "lock", *words, cwd=locked).peak
 
     least, one, many, large = peak("l", 1, 1), peak("o", 1, 500), peak("m", 10, 500), peak("x", 1, 2500)
     assert many - least < 2.5 * (one - least), (least, one, many)  # one text, and what is left of the one before
