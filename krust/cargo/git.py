@@ -39,7 +39,7 @@ class Git:
     def commit(self) -> str:
         """HEAD's, in full."""
         if self._head.commit is None:
-            raise self._fault("commit", "nothing is committed yet; commit first")
+            raise self._unborn("commit")
         return self._head.commit
 
     @cached_property
@@ -51,6 +51,8 @@ class Git:
     @cached_property
     def tag(self) -> str:
         """A tag of HEAD itself: the highest by version, where there are several."""
+        if self._head.commit is None:
+            raise self._unborn("tag")
         tags = self._ask("tag", "tag", "--points-at=HEAD", "--sort=-version:refname").splitlines()
         if not tags:
             raise self._fault("tag", "HEAD has none; 'git tag NAME' gives it one, and shallow clones need --tags")
@@ -59,6 +61,8 @@ class Git:
     @cached_property
     def time(self) -> int:
         """When HEAD was committed: seconds since 1970-01-01 UTC."""
+        if self._head.commit is None:
+            raise self._unborn("time")
         said = self._ask("time", "-c", "log.showSignature=false", "show", "--no-patch", "--format=%ct", "HEAD").strip()
         if not re.fullmatch(r"-?[0-9]{1,12}", said):
             raise self._odd("time", said)
@@ -113,6 +117,9 @@ class Git:
             lines = [line for line in why.splitlines() if line.strip()]
             raise self._fault(fact, lines[0].removeprefix("fatal: ") if lines else f"git exited with {code}")
         return said
+
+    def _unborn(self, fact: str) -> SettingError:
+        return self._fault(fact, "nothing is committed yet; commit first")
 
     def _odd(self, fact: str, said: str) -> SettingError:
         return self._fault(fact, f"cannot understand 'git', which says '{shown(said)}'; update it")

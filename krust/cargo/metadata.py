@@ -10,7 +10,7 @@ from typing import Any, Literal
 from krust.cargo.process import output
 from krust.cargo.toolchain import Toolchain
 from krust.errors import CargoError, ProjectError
-from plumbing.errors import Malformed
+from plumbing.errors import Malformed, shown
 from plumbing.oci import document
 from plumbing.oci.document import Fields
 
@@ -91,7 +91,7 @@ def load(toolchain: Toolchain, directory: Path, *, env: Mapping[str, str], cargo
         [toolchain.cargo, "metadata", *_QUESTION, f"--manifest-path={manifest}", *configuration(cargo_args)],
         cwd=directory,
         env=env,
-        failure=f"cannot read '{manifest}': cargo metadata failed",
+        failure=f"cannot read '{manifest}': cargo has said why above",
     )
     return parse(raw.encode(), directory, target_directory=_target_directory(cargo_args, directory))
 
@@ -121,7 +121,8 @@ def find_manifest(directory: Path) -> Path:
     """The nearest Cargo.toml, from `directory` upwards, as an absolute path."""
     start = directory.absolute()
     if not start.is_dir():
-        raise ProjectError(f"cannot build '{directory}': no such directory")
+        what = "not a directory" if start.exists() else "no such directory"
+        raise ProjectError(f"cannot build '{shown(directory)}': {what}; name the one that holds a Cargo.toml")
     for folder in (start, *start.parents):
         if (manifest := folder / "Cargo.toml").is_file():
             return manifest

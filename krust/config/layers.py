@@ -88,7 +88,7 @@ def package(target: BinaryTarget) -> list[Layer]:
     known = _binaries(target.package)
     for each in bins:
         if each not in known:
-            raise _unknown("binary of the package", each, known, origin, below(each))
+            raise _unknown("binary", each, known, origin, below(each))
     special = {each: _layer(Rank.BINARY, file, f"{name}.{BINS}{below(each)}", said) for each, said in bins.items()}
     return [general, special.get(target.name, {})]
 
@@ -100,7 +100,7 @@ def default_binary(package: Package) -> str | None:
     if isinstance(name, str) and name not in (known := _binaries(package)):
         table = f"package.{_METADATA}"
         origin = Origin(rank=Rank.PACKAGE, name=table, file=package.manifest_path, path=f"{table}.bin")
-        raise _unknown("binary of the package", name, known, origin)
+        raise _unknown("binary", name, known, origin)
     return name if isinstance(name, str) else None
 
 
@@ -207,7 +207,7 @@ def _file(value: object, origin: Origin, path: str) -> dict[str, str]:
         raise origin.wrong("entry of files", value, "a table, such as { src = 'app.toml', dest = '/etc/' }", path)
     for name, each in value.items():
         if name not in FIELDS:
-            raise _unknown("field of a file", name, list(FIELDS), origin, f"{path}{below(name)}")
+            raise _unknown("field", name, list(FIELDS), origin, f"{path}{below(name)}")
         if not isinstance(each, str):
             raise origin.wrong(name, each, "a text, in quotes", f"{path}.{name}")
     if "dest" not in value:

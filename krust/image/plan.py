@@ -14,11 +14,9 @@ from krust.cargo.selection import Selection, select
 from krust.cargo.targets import TARGETS
 from krust.cargo.toolchain import Toolchain
 from krust.config.resolve import ImageSettings, resolve, user_config_path, with_default_binaries
-from krust.errors import ProjectError
 from krust.image import base as bases
 from krust.settings import Settings
 from plumbing.commands.network import Network
-from plumbing.errors import shown
 from plumbing.layer.entries import Source
 from plumbing.oci.platform import Platform
 from plumbing.store import Store
@@ -71,9 +69,6 @@ class Workshop:
         allow_dynamic: bool = False,
     ) -> Workshop:
         """The project that `directory` is, or is in. Raises ProjectError, ToolchainError, CargoError."""
-        if not directory.is_dir():
-            what = "not a directory" if directory.exists() else "no such directory"
-            raise ProjectError(f"cannot build '{shown(directory)}': {what}; name the one that holds a Cargo.toml")
         metadata.find_manifest(directory)
         tools = toolchain.find(directory, env=settings.env, cache=settings.cache)
         project = metadata.load(tools, directory, env=settings.env, cargo_args=cargo_args)

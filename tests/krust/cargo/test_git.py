@@ -94,8 +94,9 @@ def test_a_member_outside_of_the_workspaces_directory_is_tracked_too(committed: 
 def test_before_the_first_commit_there_is_no_revision(git: Shell, tmp_path: Path) -> None:
     assert asked(tmp_path).revision(tmp_path / "Cargo.toml") is None
     assert asked(tmp_path).branch == "main"
-    with pytest.raises(SettingError, match="nothing is committed yet"):
-        _ = asked(tmp_path).commit
+    for fact in ("commit", "tag", "time"):
+        with pytest.raises(SettingError, match=f"cannot tell git's {fact} in '{tmp_path}': nothing is committed yet"):
+            getattr(asked(tmp_path), fact)
 
 
 def test_no_repository_has_no_revision_and_no_facts(tmp_path: Path) -> None:

@@ -27,12 +27,12 @@ from tests.krust.config.conftest import Case, setting
         ("binns = {}", "unknown setting 'binns' {at}binns': did you mean 'bins'?"),
         ("qqq = 1", "unknown setting 'qqq' {at}qqq': there are name, repo, "),
         ("'a b' = 1", """unknown setting 'a b' {at}"a b"': there are """),
-        ("bins.helo = {}", "unknown binary of the package 'helo' {at}bins.helo': did you mean 'hello'?"),
+        ("bins.helo = {}", "unknown binary 'helo' {at}bins.helo': did you mean 'hello'?"),
         ("bins.hello.prots = []", "unknown setting 'prots' {at}bins.hello.prots': did you mean 'ports'?"),
         ("bins.hello.bin = 'x'", "cannot use 'bin' {at}bins.hello.bin': it belongs into [package.metadata.krust]"),
         (
             "files = [{ dest = '/', sorce = 'x' }]",
-            "unknown field of a file 'sorce' {at}files[0].sorce': did you mean 'src'?",
+            "unknown field 'sorce' {at}files[0].sorce': did you mean 'src'?",
         ),
         ("files = [{ src = 'x' }]", "malformed entry of files '{{'src': 'x'}}' {at}files[0]': expected a 'dest'"),
         ("base = 'a'\nbase-image = 'b'", "cannot use 'base-image' {at}base-image': 'base' and 'base-image' are one"),
@@ -212,7 +212,5 @@ def test_the_key_bin_stands_in_for_default_run(case: Case) -> None:
     assert [each.default_run for each in with_default_binaries(case.project(found)).packages] == ["b"]
     same = case.package(bins=["a", "b"], default_run="a")
     assert with_default_binaries(case.project(same)).packages == (same,)
-    with pytest.raises(
-        SettingError, match=r"unknown binary of the package 'c' in '.*' at 'package\.metadata\.krust\.bin': "
-    ):
+    with pytest.raises(SettingError, match=r"unknown binary 'c' in '.*' at 'package\.metadata\.krust\.bin': "):
         with_default_binaries(case.project(case.package("bin = 'c'", bins=["a", "b"])))

@@ -51,7 +51,7 @@ def test_placeholders_are_filled_in(text: str, expected: str) -> None:
         ("{ version }", "no such placeholder"),
         ("{version!r}", "no such placeholder"),
         ("{env.NO}", "cannot fill in '{env.NO}' in 'KRUST_TAGS': the environment has no variable 'NO'; set it"),
-        ("{git.tag}", "cannot fill in '{git.tag}' in 'KRUST_TAGS': cannot tell git's tag in '/nowhere': "),
+        ("{git.tag}", "cannot fill in '{git.tag}' in 'KRUST_TAGS': cannot tell git's commit in '/nowhere': "),
         ("a{version", "cannot read 'a{version' in 'KRUST_TAGS': '{' stands alone; a brace is written twice: {{ or }}"),
         ("version}", "'}' stands alone"),
         ("{{version}", "'}' stands alone"),
