@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from plumbing.commands.options import store_option
+from plumbing.commands.options import Whole, store_option
 from plumbing.server import serve
 from plumbing.server.guard import is_loopback
 from plumbing.server.serve import HOST
@@ -18,7 +18,7 @@ def _loopback(ctx: click.Context, param: click.Parameter, value: str) -> str:
 
 
 @click.command("serve")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 takes any free port.")
+@click.option("--port", type=Whole(0, 65535), default=0, show_default=True, help="0 takes any free port.")
 @click.option(
     "--host", default=HOST, show_default=True, callback=_loopback, metavar="ADDRESS", help="A loopback address."
 )

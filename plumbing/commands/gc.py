@@ -6,7 +6,7 @@ import time
 
 import click
 
-from plumbing.commands.options import store_option
+from plumbing.commands.options import Real, store_option
 from plumbing.store import Store
 from plumbing.store.gc import GRACE, gc
 
@@ -15,7 +15,7 @@ from plumbing.store.gc import GRACE, gc
 @click.option("-n", "--dry-run", is_flag=True, help="Delete nothing; print what would be deleted.")
 @click.option(
     "--grace",
-    type=click.FloatRange(min=0),
+    type=Real(min=0),
     default=GRACE,
     show_default=True,
     metavar="SECONDS",

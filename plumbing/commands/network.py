@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
+from plumbing.commands.options import Whole
 from plumbing.store.names import DEFAULT_TAG, find
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def network_options(function: F) -> F:
         click.option("--token-server", metavar="HOST", multiple=True, expose_value=False, is_eager=True,
                      envvar="KRUST_TOKEN_SERVER", show_envvar=True, callback=_keep,
                      help="Sign in at HOST, a local address that is not the registry's; repeatable."),
-        click.option("--chunk", type=click.IntRange(6, 10_000), metavar="MB", expose_value=False, is_eager=True,
+        click.option("--chunk", type=Whole(6, 10_000), metavar="MB", expose_value=False, is_eager=True,
                      envvar="KRUST_CHUNK", show_envvar=True, callback=_keep,
                      help="Upload in pieces of MB megabytes, through a proxy that limits a request."),
         click.option("--network", "network", hidden=True, callback=_network),
@@ -269,5 +270,5 @@ def locate(name: str, store: Store, network: Network) -> tuple[Source, Descripto
 
 
 jobs_option: Callable[[F], F] = click.option(
-    "-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="How many blobs are moved at once."
+    "-j", "--jobs", type=Whole(1, 64), default=4, show_default=True, help="How many blobs are moved at once."
 )

@@ -61,6 +61,18 @@ class Pair(click.ParamType[tuple[str, str]]):
         return key, text
 
 
+class Whole(click.IntRange):
+    """A whole number within bounds. click calls it "integer range", as if two were wanted."""
+
+    name = "number"
+
+
+class Real(click.FloatRange):
+    """A number within bounds, such as of seconds; see `Whole`."""
+
+    name = "number"
+
+
 class Octal(click.ParamType[int]):
     """Permission bits as chmod takes them: 755, 0644, 1777."""
 

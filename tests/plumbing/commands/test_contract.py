@@ -127,6 +127,7 @@ USAGE = [
         "invalid value for '--mode': malformed mode '9': expected octal digits, such as 755; try",
     ),
     ("update-ref a", "nothing to do: expected NAME NEW [OLD] or --batch FILE; try 'plumbing update-ref --help'"),
+    ("gc --grace x", "invalid value for '--grace': 'x' is not a valid number; try 'plumbing gc --help'"),
     ("gc --grace -1", "invalid value for '--grace': -1.0 is not in the range x>=0; try 'plumbing gc --help'"),
 ]
 
