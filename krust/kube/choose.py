@@ -16,6 +16,8 @@ from krust.kube.tree import Node, documents
 _Cut = tuple[Span, int]
 """What is cut out, and where the first event of it begins."""
 
+_FIELDS = ("kind", "items", "metadata", "labels")
+
 
 def left_out(text: Text, selector: Selector) -> list[Span]:
     """The spans to cut, in order, so that only objects whose labels match stay; `splice` takes them as `without`.
@@ -33,8 +35,9 @@ def left_out(text: Text, selector: Selector) -> list[Span]:
 
 def _of_documents(text: Text, selector: Selector) -> Iterator[_Cut]:
     kept_one = False
+    names = {*_FIELDS, *(requirement.key for requirement in selector.requirements)}
     for part in events.parts(text.characters):
-        found = list(documents(text, part))
+        found = list(documents(text, part, names))
         for index, document in enumerate(found):
             following = found[index + 1] if index + 1 < len(found) else None
             if _keeps(document.root, selector):

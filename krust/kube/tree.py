@@ -5,7 +5,7 @@ An alias is the node that it names, and an anchor may be given anew, as YAML 1.2
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
@@ -23,7 +23,9 @@ class Node:
 
     children  of a sequence its items, of a mapping its keys and values in turn; an alias is the node that it names
     where     the start and end of each child as it stands there, so those of the alias
-    fields    of a mapping the values by their keys, with what '<<' merges in; of two equal keys the last
+    fields    of a mapping the values by those keys that were asked for, with what '<<' merges in; of two equal keys
+              the last
+    merges    what '<<' gives to a mapping: the fields, or of a sequence those of its items
     """
 
     kind: Kind
@@ -34,6 +36,7 @@ class Node:
     children: list[Node] = field(default_factory=list)
     where: list[Span] = field(default_factory=list)
     fields: dict[str, Node] = field(default_factory=dict)
+    merges: dict[str, Node] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,15 +50,21 @@ class Document:
     has_directives: bool
 
 
-def documents(text: Text, part: Span) -> Iterator[Document]:
-    """Raises KubeError where it is not YAML, or has an alias without an anchor."""
-    return _Builder(text, part).documents()
+def documents(text: Text, part: Span, names: Collection[str]) -> Iterator[Document]:
+    """The documents of `part`, whose mappings have the fields `names`.
+
+    Not all: mappings that merge one another, each with a key of its own, would have the square of what is written.
+
+    raises  KubeError where it is not YAML, or has an alias without an anchor
+    """
+    return _Builder(text, part, names).documents()
 
 
 class _Builder:
-    def __init__(self, text: Text, part: Span) -> None:
+    def __init__(self, text: Text, part: Span, names: Collection[str]) -> None:
         self._text = text
         self._part = part
+        self._names = names
         self._events = events.events(text, part)
         self._anchors: dict[str, Node] = {}
 
@@ -98,7 +107,10 @@ class _Builder:
                 # A block ends where its last child does; its own mark is at the next token.
                 start, node.end = node.start, end if node.flow else max([node.end, *(last for _, last in node.where)])
                 end = node.end
-                node.fields = _fields(node)
+                if node.kind == "mapping":
+                    node.merges = node.fields = _fields(node, self._names)
+                else:
+                    node.merges = _merges(node)
             if not open_nodes:
                 return node
             open_nodes[-1].children.append(node)
@@ -116,14 +128,21 @@ class _Builder:
         return event.start_mark.index + self._part[0], event.end_mark.index + self._part[0]
 
 
-def _fields(node: Node) -> dict[str, Node]:
+def _fields(node: Node, names: Collection[str]) -> dict[str, Node]:
     """YAML 1.1's type merge: a mapping's own keys come before merged ones, and earlier merged ones before later."""
     own: dict[str, Node] = {}
     merged: dict[str, Node] = {}
     for name, value in zip(node.children[::2], node.children[1::2], strict=False):
         if name.kind == "scalar" and name.value == "<<":
-            for each in value.children if value.kind == "sequence" else [value]:
-                merged = each.fields | merged
-        elif name.kind == "scalar":
+            merged = value.merges | merged
+        elif name.kind == "scalar" and name.value in names:
             own[name.value] = value
-    return merged | own if node.kind == "mapping" else {}
+    return merged | own
+
+
+def _merges(node: Node) -> dict[str, Node]:
+    """Once, however often it is merged in."""
+    merged: dict[str, Node] = {}
+    for each in node.children:
+        merged = each.fields | merged
+    return merged

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import tracemalloc
 
 import pytest
 import yaml
@@ -187,6 +189,23 @@ def test_an_anchor_that_is_needed_is_not_left_out(items: str) -> None:
 def test_an_alias_without_an_anchor_is_an_error() -> None:
     with pytest.raises(KubeError, match=r"cannot read 'f.yaml:1:4': alias '\*a'"):
         kept("a: *a\n", "b")
+
+
+CHAIN = "m0: &m0 {k0: 0}\n" + "".join(f"m{i}: &m{i} {{<<: *m{i - 1}, k{i}: 0}}\n" for i in range(1, 3000))
+LISTS = f"m: &m {{labels: {{b: c}}}}\nl: &l [{'*m, ' * 3000}]\nx: [{'{<<: *l}, ' * 3000}]\n"
+
+
+@pytest.mark.parametrize("characters", [CHAIN, LISTS], ids=["a chain", "a list"])
+def test_merges_cost_no_more_than_they_are_long(characters: str) -> None:
+    """Each key of the chain in every mapping after it would take half a GB, and each of the lists seconds."""
+    tracemalloc.start()
+    began = time.process_time()
+    try:
+        assert kept(f"{characters}metadata: {{labels: {{b: c}}}}\n", "b=c").startswith(characters)
+        assert time.process_time() - began < 4
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @given(
