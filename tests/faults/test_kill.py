@@ -274,7 +274,7 @@ def test_at_any_time_in_a_store_that_others_use(tmp_path: Path, shim: Shim, roun
             if turn % 20 == 0:  # what is there need not be pushed again
                 shutil.rmtree(remote.path)
                 Store.create(remote.path)
-            count(**{f"{deed.__name__}_killed": int(was_killed)})
+            count(kills=int(was_killed), **{f"{deed.__name__}_killed": int(was_killed)})
             killed += was_killed
             turn += 1
     assert "hole" not in logs["reader"].read_text()
