@@ -23,7 +23,7 @@ PACKAGES = ("plumbing", "krust")
 # ---------------------------------------------------------------------------------------------------------- the rules
 
 _VALUES = ("plumbing.errors", "plumbing.oci")
-_NOUNS = (*_VALUES, "plumbing.layer", "plumbing.store", "plumbing.registry")
+_NOUNS = (*_VALUES, "plumbing.files", "plumbing.layer", "plumbing.store", "plumbing.registry")
 _PLUMBING = (*_NOUNS, "plumbing.sync", "plumbing.archive", "plumbing.server", "plumbing.commands")
 _SETTINGS = ("krust.errors", "krust.console", "krust.settings")
 
@@ -33,9 +33,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "plumbing": (),
     "plumbing.errors": (),
     "plumbing.oci": ("plumbing.errors",),
+    "plumbing.files": (),
     "plumbing.layer": _VALUES,
     "plumbing.store": _VALUES,
-    "plumbing.registry": _VALUES,
+    "plumbing.registry": (*_VALUES, "plumbing.files"),  # logins are written whole
     "plumbing.sync": _NOUNS,
     "plumbing.archive": _NOUNS,  # a store out of a tar: it needs both nouns, as sync does
     "plumbing.server": _NOUNS,
@@ -50,7 +51,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "krust.config": ("krust.errors", "krust.cargo", *_VALUES, "plumbing.layer"),
     # its steps are the plumbing commands, called as functions
     "krust.image": (*_SETTINGS, "krust.cargo", "krust.config", *_PLUMBING),
-    "krust.kube": (*_SETTINGS, *_VALUES),
+    "krust.kube": (*_SETTINGS, *_VALUES, "plumbing.files"),
     "krust.commands": (*_SETTINGS, "krust.cargo", "krust.config", "krust.image", "krust.kube", *_PLUMBING),
     "krust.cli": (*_SETTINGS, "krust.commands", *_PLUMBING),
     "krust.__main__": ("krust.cli",),
@@ -69,7 +70,7 @@ class Door:
 
 DOORS = (
     Door(
-        ("httpcore", "httpx", "http.client", "urllib.request", "requests", "urllib3"),
+        ("httpcore", "h11", "httpx", "http.client", "urllib.request", "requests", "urllib3"),
         ("plumbing.registry",),
         "one way out to the network, which knows about credentials, redirects and retries",
     ),

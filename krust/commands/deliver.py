@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -186,19 +184,8 @@ def account(store: Store, made: Made) -> dict[str, Any]:
 
 def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
     """Write a file, whole or not at all, with what the umask leaves of `mode`. Raises StoreError."""
-    from plumbing.store.files import failing_as, sync_folder
+    from plumbing.files import replacing
+    from plumbing.store.files import failing_as
 
-    written = path.with_name(f".krust.{os.urandom(8).hex()}")  # its own name may be as long as names can be
-    with failing_as("write", path):
-        descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        try:
-            with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(descriptor)
-            written.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                written.unlink()
-            raise
-        sync_folder(path.parent)
+    with failing_as("write", path), replacing(path, mode=mode) as file:
+        file.write(text.encode(errors="surrogateescape"))

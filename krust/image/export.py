@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from krust.errors import SettingError
+from plumbing.files import BEFORE, replacing, staging, sync_folder
 from plumbing.layer.entries import Source, collect
-from plumbing.layer.tar import write_tar
+from plumbing.layer.layer import write_compressed
 from plumbing.oci.descriptor import Descriptor
 from plumbing.store import Store
-from plumbing.store.files import failing_as, sync_folder
+from plumbing.store.files import failing_as
 from plumbing.store.store import ANY
 from plumbing.sync import copy
 
@@ -28,7 +27,7 @@ def export(store: Store, roots: Mapping[str, Descriptor], target: Path) -> None:
     """
     check_target(target)
     archive = _is_archive(target)
-    with failing_as("write", target), _beside(target) as folder:
+    with failing_as("write", target), staging(target.parent) as folder:
         layout = Store.create(folder / "layout")
         for root in roots.values():
             copy(store, layout, root)
@@ -36,16 +35,12 @@ def export(store: Store, roots: Mapping[str, Descriptor], target: Path) -> None:
         layout.strip()
         if archive:
             entries = collect([Source(src=layout.path, dest="/")])
-            with (folder / "archive").open("wb") as out:
-                write_tar(entries, mtime=0, out=out)
-                out.flush()
-                os.fsync(out.fileno())
-            (folder / "archive").replace(target)
+            with replacing(target) as out:
+                write_compressed(entries, mtime=0, codec="none", out=out)
         else:
-            if target.exists():
-                target.rename(folder / "before")
-            layout.path.rename(target)
-        sync_folder(target.parent)
+            with _out_of_the_way(target, folder / BEFORE):
+                layout.path.rename(target)
+                sync_folder(target.parent)
 
 
 def check_target(target: Path) -> None:
@@ -60,10 +55,13 @@ def _is_archive(target: Path) -> bool:
 
 
 @contextmanager
-def _beside(target: Path) -> Iterator[Path]:
-    """A folder next to `target`, on the same file system, gone at the end."""
-    folder = Path(tempfile.mkdtemp(prefix=".krust.", dir=target.parent))
+def _out_of_the_way(target: Path, before: Path) -> Iterator[None]:
+    """What is at `target` is at `before` meanwhile, and comes back unless something else took its place."""
     try:
-        yield folder
+        if target.exists():
+            target.rename(before)
+        yield
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if before.exists() and not target.exists():
+            before.rename(target)
+        shutil.rmtree(before, ignore_errors=True)

@@ -6,11 +6,11 @@ import contextlib
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from plumbing.files import replacing
 from plumbing.registry.authfile import AuthFile, docker_keys, load, servers, to_json
 from plumbing.registry.credential import Credential, CredentialError
 
@@ -66,24 +66,14 @@ def _locked(folder: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):  # NFS locks no folders; there one of two logins at once may be lost
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
 def _replace(path: Path, data: bytes) -> None:
     """Put `data` in the place of the file at `path`, readable by its owner; whoever dies here leaves the old one."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-            if path.exists():
-                with contextlib.suppress(PermissionError):  # under sudo the file stays the person's
-                    os.fchown(descriptor, path.stat().st_uid, path.stat().st_gid)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path, mode=0o600) as file:
+        file.write(data)
+        if path.exists():
+            with contextlib.suppress(PermissionError):  # under sudo the file stays the person's
+                os.fchown(file.fileno(), path.stat().st_uid, path.stat().st_gid)

@@ -42,19 +42,42 @@ def test_what_somebody_changed_meanwhile_is_not_overwritten(files: list[Path]) -
     assert names(files) == ["file.yaml"] * 3
 
 
-def test_those_before_a_failure_are_put_back(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    replace = Path.replace
+def failing_at(number: int, monkeypatch: pytest.MonkeyPatch, *, once: bool = False) -> None:
+    """That rename, counted from 1, and all after it. No file system fails between two renames when it is asked to."""
+    replace, renames = Path.replace, 0
 
     def failing(self: Path, target: Path) -> Path:
-        if self.name == "new" and target == files[2]:
+        nonlocal renames
+        renames += 1
+        if renames == number or (renames > number and not once):
             raise PermissionError(1, "Operation not permitted")
         return replace(self, target)
 
-    monkeypatch.setattr(Path, "replace", failing)  # no file system fails between two renames when it is asked to
+    monkeypatch.setattr(Path, "replace", failing)
+
+
+def test_those_before_a_failure_are_put_back(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    failing_at(3, monkeypatch, once=True)
     with pytest.raises(KubeError, match=f"cannot write '{files[2]}': operation not permitted"):
         rewrite(edits(files))
     assert [path.read_bytes() for path in files] == [b"old"] * 3
     assert names(files) == ["file.yaml"] * 3
+
+
+def test_an_old_file_that_cannot_be_put_back_stays_and_is_named(
+    files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        failing_at(2, patch)
+        with pytest.raises(KubeError, match="cannot put back") as caught:
+            rewrite(edits(files[:2]))
+    _, said = str(caught.value).splitlines()
+    assert said.startswith(f"cannot put back '{files[0]}': ")
+    old = Path(said.rpartition("what it was is in '")[2].removesuffix("'"))
+    assert (files[0].read_bytes(), files[1].read_bytes(), old.read_bytes()) == (b"new", b"old", b"old")
+    assert names(files[1:2]) == ["file.yaml"]
+    rewrite([Edited(path=files[0], before=b"new", after=b"newer")])
+    assert old.read_bytes() == b"old"
 
 
 def test_a_fault_after_the_first_leaves_all_as_they_were(files: list[Path]) -> None:

@@ -1,0 +1,97 @@
+"""Files that come to their place whole or not at all, and then last."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+BEFORE = "before"
+"""In a staging folder: what stood at the place and is out of the way. While it is there, the folder is not cleared."""
+
+_STAGING = re.compile(r"\.krust\.[0-9a-f]{16}")
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path` at the end of the block, and lasts; if that fails, `path` is as it was.
+
+    mode    of which the umask leaves what it leaves
+    raises  OSError
+    """
+    with staging(path.parent) as folder:
+        new = folder / "new"
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with open(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+        new.replace(path)
+        sync_folder(path.parent)
+
+
+@contextmanager
+def staging(folder: Path) -> Iterator[Path]:
+    """A new folder in `folder`, so that a rename puts into `folder` what is made there; it is gone at the end.
+
+    Those that others left there who were killed are cleared. That they are dead is told by a lock on the folder, which
+    the kernel lets go of when they die; where a file system has no such locks, nothing is cleared. Raises OSError.
+    """
+    with suppress(OSError):
+        for other in folder.iterdir():
+            if _STAGING.fullmatch(other.name):
+                _clear_unless_held(other)
+    path, descriptor = _make(folder)
+    try:
+        yield path
+    finally:
+        _clear(path)
+        with suppress(OSError):  # nothing was written to it, and closed it is in any case
+            os.close(descriptor)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in `path` last: without this a power cut may take back a rename."""
+    descriptor = _open(path)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _make(folder: Path) -> tuple[Path, int]:
+    """A staging folder, and what holds its lock until it is closed."""
+    while True:
+        path = folder / f".krust.{os.urandom(8).hex()}"
+        path.mkdir(mode=0o700)
+        with suppress(FileNotFoundError):  # another found it before it was locked, and took it for a dead one's
+            descriptor = _open(path)
+            with suppress(OSError):  # no locks here
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if path.exists():
+                return path, descriptor
+            os.close(descriptor)
+
+
+def _clear_unless_held(path: Path) -> None:
+    with suppress(OSError):
+        descriptor = _open(path)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _clear(path)
+        finally:
+            os.close(descriptor)
+
+
+def _clear(path: Path) -> None:
+    if not (path / BEFORE).exists():
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _open(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
