@@ -12,9 +12,9 @@ import click
 from plumbing.commands.options import Octal, compression_option, opened, records, store_option, zero_option
 from plumbing.errors import Malformed
 from plumbing.layer.capability import parse_capabilities
-from plumbing.layer.codec import MEDIA_TYPES, Codec, codec_id, compressor
+from plumbing.layer.codec import MEDIA_TYPES, Codec, codec_id
 from plumbing.layer.entries import Source, collect
-from plumbing.layer.tar import diff_id_of, write_tar
+from plumbing.layer.layer import diff_id_of, write_compressed
 from plumbing.oci import document
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
@@ -68,8 +68,7 @@ def write_layer(
                 descriptor=Descriptor(media_type=media_type, digest=known, size=size), diff_id=diff_id, codec=codec
             )
     with store.writer() as blob:
-        with compressor(compression, blob, level=level) as plain:
-            diff_id = write_tar(entries, mtime=mtime, out=plain)
+        diff_id = write_compressed(entries, mtime=mtime, codec=compression, level=level, out=blob)
         digest = blob.commit(diff_id=diff_id)
         size = blob.size
     store.leave_hint(kind, str(diff_id), digest)

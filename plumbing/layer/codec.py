@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from io import BufferedReader, RawIOBase
-from types import TracebackType
-from typing import Any, Literal, Protocol, Self, cast
+from typing import Any, Literal, cast
 
 from plumbing.errors import Malformed
 from plumbing.layer import gzip, zstd
+from plumbing.layer.blocks import Compressor, ended
 from plumbing.layer.streams import Readable, Sink
 from plumbing.oci import mediatype
 
@@ -32,13 +33,14 @@ def compressor(codec: Codec, out: Sink, *, level: int | None = None, threads: in
     """
     level = _level(codec, level)
     threads = max(1, min(_MOST_THREADS, _processors()) if threads is None else threads)
+    ahead = 2 * threads + 1  # no thread waits for the caller, who may be writing; and a bound for the memory
     match codec:
         case "gzip":
-            return Compressor(gzip.GzipWriter(out, level=level, threads=threads))
+            return Compressor(gzip.GzipWriter(out, level=level, threads=threads), ahead=ahead)
         case "zstd":
-            return Compressor(zstd.ZstdWriter(out, level=level, threads=threads))
+            return Compressor(zstd.ZstdWriter(out, level=level, threads=threads), ahead=ahead)
         case "none":
-            return Compressor(_Plain(out))
+            return Compressor(_Plain(out), ahead=ahead)
 
 
 def decompressed(codec: Codec, stream: Readable, *, limit: int | None = None) -> BufferedReader:
@@ -76,54 +78,13 @@ def codec_id(codec: Codec, *, level: int | None = None) -> str:
             return "none"
 
 
-class Compressor:
-    """Takes the plain bytes. What is written is complete after `close`, or a `with` block that raised nothing."""
-
-    def __init__(self, writer: _Writer) -> None:
-        self._writer = writer
-        self._open = True
-
-    def write(self, data: memoryview | bytes, /) -> int:
-        return self._writer.write(data)
-
-    def close(self) -> None:
-        if self._open:
-            self._open = False
-            try:
-                self._writer.finish()
-            finally:
-                self._writer.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        elif self._open:
-            self._open = False
-            self._writer.release()
-
-
-class _Writer(Protocol):
-    def write(self, data: memoryview | bytes, /) -> int: ...
-
-    def finish(self) -> None:
-        """Write what is left, and the end."""
-
-    def release(self) -> None:
-        """Let go of threads, whether or not it was finished."""
-
-
 class _Plain:
     def __init__(self, out: Sink) -> None:
         self._out = out
 
-    def write(self, data: memoryview | bytes, /) -> int:
-        self._out.write(data)
-        return len(data)
+    def put(self, block: memoryview, *, final: bool) -> Callable[[], None]:
+        self._out.write(block)
+        return ended
 
     def finish(self) -> None:
         pass

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import struct
-from collections import deque
+from collections.abc import Callable
+from functools import partial
 from io import RawIOBase
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from plumbing.errors import Malformed
+from plumbing.layer.blocks import SIZE
 from plumbing.layer.streams import Readable, Sink
+from plumbing.layer.threads import Threads
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-BLOCK = 1 << 20
-"""Bytes of input in a block: what the compressed bytes depend on, so that it is part of `codec_id`."""
 LEVEL = 2  # isal's level 3 has other kernels, and makes other bytes, on each generation of processors
 LEVELS = range(4)
 
 # RFC 1952, 2.3: deflate, no flags, no time, no extra flags, an unknown system: nothing about this machine
 _HEADER = b"\x1f\x8b\x08\x00" + bytes(4) + b"\x00\xff"
 _RAW_DEFLATE = -15
+
+_Deflated = tuple[list[bytes], int]
+"""The pieces of a block, and its CRC-32."""
 
 
 def codec_id(level: int) -> str:
@@ -34,63 +35,41 @@ def codec_id(level: int) -> str:
     probe = b"".join(b"%d " % (number * number % 977) for number in range(2048))
     pieces, _ = _deflate(probe, level, final=True)
     made = crc32(b"".join(pieces))
-    return f"gzip/isal-{isal.__version__}/isa-l-{isal.ISAL_VERSION}/level-{level}/block-{BLOCK}/probe-{made:08x}"
+    return f"gzip/isal-{isal.__version__}/isa-l-{isal.ISAL_VERSION}/level-{level}/block-{SIZE}/probe-{made:08x}"
 
 
 class GzipWriter:
-    """Blocks know nothing of each other, and are cut every `BLOCK` bytes: threads and write sizes change no byte."""
+    """Blocks know nothing of each other, and are cut every `SIZE` bytes: threads and write sizes change no byte."""
 
     def __init__(self, out: Sink, *, level: int, threads: int) -> None:
-        from concurrent.futures import ThreadPoolExecutor
-
         self._out = out
         self._level = level
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="gzip")
-        self._waiting: deque[tuple[Future[tuple[list[bytes], int]], int]] = deque()
-        self._most = 2 * threads  # no thread waits for the caller, who hashes meanwhile; and a bound for the memory
-        self._block = bytearray()
+        self._threads = Threads(threads)
         self._crc = 0
         self._size = 0
         out.write(_HEADER)
 
-    def write(self, data: memoryview | bytes, /) -> int:
-        view = memoryview(data)
-        while view:
-            room = BLOCK - len(self._block)
-            self._block += view[:room]
-            view = view[room:]
-            if len(self._block) == BLOCK:
-                self._submit(final=False)
-        return len(data)
+    def put(self, block: memoryview, *, final: bool) -> Callable[[], None]:
+        deflated = self._threads.begin(_deflate, block, self._level, final)
+        return partial(self._write, deflated, len(block))
 
     def finish(self) -> None:
-        self._submit(final=True)
-        while self._waiting:
-            self._join()
         self._out.write(struct.pack("<II", self._crc, self._size & 0xFFFFFFFF))
 
     def release(self) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        self._threads.end()
 
-    def _submit(self, *, final: bool) -> None:
-        block, self._block = self._block, bytearray()
-        self._waiting.append((self._pool.submit(_deflate, block, self._level, final), len(block)))
-        if len(self._waiting) > self._most:
-            self._join()
-
-    def _join(self) -> None:
-        """Write the oldest block."""
+    def _write(self, deflated: Callable[[], _Deflated], size: int) -> None:
         from isal.isal_zlib import crc32_combine
 
-        future, size = self._waiting.popleft()
-        pieces, crc = future.result()
+        pieces, crc = deflated()
         for piece in pieces:
             self._out.write(piece)
         self._crc = crc32_combine(self._crc, crc, size)
         self._size += size
 
 
-def _deflate(block: bytes | bytearray, level: int, final: bool) -> tuple[list[bytes], int]:
+def _deflate(block: bytes | memoryview, level: int, final: bool) -> _Deflated:
     """The block as deflate, ended at a byte's edge, and its CRC-32."""
     from isal import isal_zlib
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Iterable
 from io import BytesIO, FileIO
 
 from plumbing.errors import Malformed
+from plumbing.layer.blocks import Compressor
 from plumbing.layer.capability import ATTRIBUTE
 from plumbing.layer.entries import Entry, changed, contents, unreadable
-from plumbing.layer.streams import Nowhere, Sink
-from plumbing.oci.digest import Digest
 
 BLOCK = 512
 PAX_CAPABILITY = f"SCHILY.xattr.{ATTRIBUTE}"
@@ -22,35 +20,27 @@ _CHECKSUM = slice(148, 156)
 _TYPES = {"file": b"0", "directory": b"5", "symlink": b"2"}
 _NAME, _PREFIX = 100, 155
 _OCTAL_7, _OCTAL_11 = 8**7, 8**11  # the first number that does not fit into a field of 8, of 12 bytes
-_CHUNK = 1 << 20
 
 
-def write_tar(entries: Iterable[Entry], *, mtime: int, out: Sink) -> Digest:
-    """Write `entries` as one tar (USTAR, PAX where a field needs it); return its diff ID. Constant memory.
+def write_tar(entries: Iterable[Entry], *, mtime: int, out: Compressor) -> None:
+    """Write `entries` as one tar (USTAR, PAX where a field needs it). Constant memory.
 
     entries  sorted by path, none twice
     mtime    seconds since 1970-01-01 UTC, for every entry; SOURCE_DATE_EPOCH is the caller's to read
     out      left open; receives a multiple of 512 bytes
     raises   Malformed for a path out of order, SourceError for a file that cannot be read, or has another size than its
              entry; what `out` holds is then no archive
-    source   image-spec 1.1: layer.md "Distributable Format", config.md "Layer DiffID"
+    source   image-spec 1.1: layer.md "Distributable Format"
     """
-    blocks = _Blocks(out)
     last = ""
     for entry in entries:
         if entry.path <= last:
             raise Malformed("layer", entry.path, expected=f"entries sorted by path, each once, none after '{last}'")
         last = entry.path
-        blocks.put(headers(entry, mtime))
+        out.write(headers(entry, mtime))
         if entry.kind == "file":
-            blocks.put_file(entry)
-    blocks.put(bytes(2 * BLOCK))
-    return blocks.end()
-
-
-def diff_id_of(entries: Iterable[Entry], *, mtime: int) -> Digest:
-    """The digest that `write_tar` would return, with nothing written; as fast as the files can be read and hashed."""
-    return write_tar(entries, mtime=mtime, out=Nowhere())
+            _write_contents(entry, out)
+    out.write(bytes(2 * BLOCK))
 
 
 def headers(entry: Entry, mtime: int) -> bytes:
@@ -151,55 +141,23 @@ def _record(key: bytes, value: bytes) -> bytes:
     return b"%d %s=%s\n" % (length, key, value)
 
 
-class _Blocks:
-    """Gathers headers and contents into chunks of one size: few large writes and hashes, however small the files."""
-
-    def __init__(self, out: Sink) -> None:
-        self._out = out
-        self._hasher = hashlib.sha256()
-        self._view = memoryview(bytearray(_CHUNK))
-        self._used = 0
-
-    def put(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            room = min(len(view), _CHUNK - self._used)
-            self._view[self._used : self._used + room] = view[:room]
-            self._advance(room)
-            view = view[room:]
-
-    def put_file(self, entry: Entry) -> None:
-        """The contents, padded to whole blocks."""
-        left = entry.size
-        with contents(entry) as file:
-            while left:
-                count = self._read(file, self._view[self._used : self._used + left], entry)
-                if not count:
-                    raise changed(entry)
-                left -= count
-                self._advance(count)
-            if self._read(file, memoryview(bytearray(1)), entry):
+def _write_contents(entry: Entry, out: Compressor) -> None:
+    """Padded to whole blocks."""
+    left = entry.size
+    with contents(entry) as file:
+        while left:
+            count = _read(file, out.room()[:left], entry)
+            if not count:
                 raise changed(entry)
-        self.put(bytes(-entry.size % BLOCK))
+            left -= count
+            out.advance(count)
+        if _read(file, memoryview(bytearray(1)), entry):
+            raise changed(entry)
+    out.write(bytes(-entry.size % BLOCK))
 
-    def end(self) -> Digest:
-        self._flush()
-        return Digest.ending(self._hasher)
 
-    @staticmethod
-    def _read(file: FileIO | BytesIO, room: memoryview, entry: Entry) -> int:
-        try:
-            return file.readinto(room) or 0
-        except OSError as error:
-            raise unreadable(str(entry.source), error) from error
-
-    def _advance(self, count: int) -> None:
-        self._used += count
-        if self._used == _CHUNK:
-            self._flush()
-
-    def _flush(self) -> None:
-        chunk = self._view[: self._used]
-        self._hasher.update(chunk)
-        self._out.write(chunk)
-        self._used = 0
+def _read(file: FileIO | BytesIO, room: memoryview, entry: Entry) -> int:
+    try:
+        return file.readinto(room) or 0
+    except OSError as error:
+        raise unreadable(str(entry.source), error) from error

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import BinaryIO, cast
 
 from plumbing.errors import Malformed
+from plumbing.layer.blocks import ended
 from plumbing.layer.streams import Readable, Sink
 
 JOB = 2 << 20
@@ -40,9 +41,10 @@ class ZstdWriter:
         compressor = zstandard.ZstdCompressor(compression_params=parameters)
         self._writer = compressor.stream_writer(cast(BinaryIO, out), closefd=False)
 
-    def write(self, data: memoryview | bytes, /) -> int:
-        self._writer.write(data)
-        return len(data)
+    def put(self, block: memoryview, *, final: bool) -> Callable[[], None]:
+        """libzstd copies the block, and has threads of its own."""
+        self._writer.write(block)
+        return ended
 
     def finish(self) -> None:
         import zstandard

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from plumbing.errors import Malformed, PlumbingError, SourceError
 from plumbing.layer.entries import Entry, Source, collect, parents
-from plumbing.layer.tar import diff_id_of
+from plumbing.layer.layer import diff_id_of
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from plumbing.errors import Malformed, SourceError
 from plumbing.layer.capability import parse_capabilities
 from plumbing.layer.entries import Entry
-from plumbing.layer.tar import diff_id_of, write_tar
+from plumbing.layer.layer import diff_id_of, write_compressed
 from plumbing.oci.digest import Digest
 from tests.tools import require_tool, run
 
@@ -37,7 +37,7 @@ def symlink(path: str, target: str) -> Entry:
 
 def tar(*entries: Entry, mtime: int = 0) -> bytes:
     out = BytesIO()
-    assert write_tar(entries, mtime=mtime, out=out) == Digest.of(out.getvalue())
+    assert write_compressed(entries, mtime=mtime, codec="none", out=out) == Digest.of(out.getvalue())
     return out.getvalue()
 
 
@@ -126,7 +126,7 @@ def test_a_file_of_eight_gibibytes_has_its_size_in_pax(tmp_path: Path) -> None:
         made.truncate(8 << 30)
     head = Head()
     with pytest.raises(EnoughError):
-        write_tar([file(size=8 << 30, source=sparse)], mtime=0, out=head)
+        write_compressed([file(size=8 << 30, source=sparse)], mtime=0, codec="none", out=head)
     assert head.data[512:1024].rstrip(b"\0") == b"19 size=8589934592\n"
     assert head.data[1024 + 124 : 1024 + 136] == b"00000000000\0"
 
@@ -239,7 +239,7 @@ def test_a_file_that_changes_its_size_while_it_is_read_is_refused(new_size: int,
             return super().write(data)
 
     with pytest.raises(SourceError, match="it changed while it was read"):
-        write_tar([file(source=path, size=3 << 20)], mtime=0, out=Meddling())
+        write_compressed([file(source=path, size=3 << 20)], mtime=0, codec="none", out=Meddling())
 
 
 def test_a_file_that_went_away_is_an_error_with_its_name(tmp_path: Path) -> None:
