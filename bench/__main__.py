@@ -21,7 +21,7 @@ import pytest
 from bench import environment, machine, peers
 from bench.case import Bench, Case, Found
 from bench.cases import CASES
-from bench.results import Results, render, write
+from bench.results import Results, render
 from bench.timing import Failed
 from tests.tools import ROOT
 
@@ -53,10 +53,16 @@ def main() -> None:
 
 
 def _write(results: Results) -> None:
+    """RESULTS.md and plots/."""
+    from bench.plots import draw  # matplotlib is slow to import, and only this needs it
+
     whole = results.own_rounds and results.cases.keys() == CASES.keys()
     folder = ROOT / "bench" if whole else ROOT / "build" / "bench"
-    write(results, CASES, folder)
-    print(render(results, CASES))
+    text = render(results, CASES)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "RESULTS.md").write_text(text)
+    draw(results, CASES, folder / "plots")
+    print(text)
     say(f"wrote {folder / 'RESULTS.md'}")
 
 

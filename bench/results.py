@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from bench.case import Case, Curves, Found, Goal, Row, Table
@@ -149,12 +148,3 @@ def _table(table: Table) -> str:
 def _markdown(headings: list[str], rows: list[list[str]]) -> str:
     lines = [headings, ["---"] * len(headings), *rows]
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
-
-
-def write(results: Results, cases: Mapping[str, Case], folder: Path) -> None:
-    """RESULTS.md and plots/ in `folder`."""
-    from bench.plots import draw  # matplotlib is slow to import, and only this needs it
-
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "RESULTS.md").write_text(render(results, cases))
-    draw(results, cases, folder / "plots")
