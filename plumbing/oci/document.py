@@ -18,6 +18,10 @@ from plumbing.oci.digest import Digest
 LIMIT = 4 * 1024 * 1024
 """Bytes of a manifest, index or config that every reader takes. distribution-spec 1.1, "Pushing Manifests"."""
 
+_SPREAD = 16
+"""Bytes of the limit for each object, array or key that a document may have. Written in two to five bytes, one takes 40
+times as much in memory; real ones have one in 15 to 40 bytes, and stay far below the limit."""
+
 _DEPTH = 64
 _DIGITS = 20
 
@@ -27,14 +31,17 @@ def load(raw: bytes, what: str, *, limit: int = LIMIT) -> dict[str, Any]:
 
     what   the document's kind, for the message: "manifest"
     limit  the most bytes that are read at all
-    raises Malformed for what is no JSON object, is too big or too deep, or has a key twice
+    raises Malformed for what is no JSON object, is too big or too deep, has too much in it, or has a key twice
     """
     if len(raw) > limit:
         raise Malformed(what, f"{len(raw)} bytes", expected=f"at most {limit}")
+    brackets = raw.count(b"{") + raw.count(b"[")
+    if brackets + raw.count(b":") > limit // _SPREAD:  # those within strings, too, which costs nobody anything
+        raise Malformed(what, _start(raw), expected=f"at most {limit // _SPREAD} objects, arrays and keys")
     try:
         value = _DECODER.decode(raw.decode("utf-8"))
         # each level has a bracket of its own, and a surrogate that is not half of a pair can only be written as \u
-        if b"\\u" in raw or raw.count(b"{") + raw.count(b"[") > _DEPTH:
+        if b"\\u" in raw or brackets > _DEPTH:
             _check(value)
     except RecursionError:
         raise Malformed(what, _start(raw), expected=f"at most {_DEPTH} levels") from None

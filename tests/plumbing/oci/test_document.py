@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -76,17 +78,40 @@ def test_what_two_readers_may_read_differently_is_refused(raw: bytes) -> None:
         document.load(raw, "document")
 
 
+DENSE = {
+    "arrays in arrays": b"[" * 60 + b"]" * 60,
+    "objects in objects": b'{"":' * 60 + b"0" + b"}" * 60,
+    "arrays": b"[]",
+    "objects": b'{"":0}',
+}
+
+
+@pytest.mark.parametrize("each", DENSE.values(), ids=DENSE)
+def test_a_document_takes_no_more_than_20_times_its_limit(each: bytes) -> None:
+    """As long a page as a registry may send."""
+    size = 8 << 20
+    raw = b'{"a":[' + b",".join([each] * (size // (len(each) + 1) - 2)) + b"]}"
+    tracemalloc.start()
+    try:
+        with suppress(Malformed):
+            document.load(raw, "document", limit=size)
+        assert tracemalloc.get_traced_memory()[1] < 20 * size
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize(
     "raw",
     [
         b'{"a":' + b"[" * 62 + b"]" * 62 + b"}",
         b'{"a":"' + b"x" * (document.LIMIT - 8) + b'"}',
+        b'{"a":[' + b"{}," * (document.LIMIT // 16 - 4) + b"{}]}",
         b'{"a":18446744073709551615}',
         b'{"a":1e308}',
         b'{"a":"\\ud83d\\ude00"}',
         b' {"a" : null }\n',
     ],
-    ids=["depth", "size", "integer", "float", "a pair of surrogates", "white space"],
+    ids=["depth", "size", "objects", "integer", "float", "a pair of surrogates", "white space"],
 )
 def test_what_is_just_within_the_limits_is_taken(raw: bytes) -> None:
     assert list(document.load(raw, "document")) == ["a"]
