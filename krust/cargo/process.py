@@ -95,6 +95,16 @@ def run(
     _check(code, failure)
 
 
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Keep the signals that come in the block until it has ended."""
+    came: list[int] = []
+    with _handled(lambda number, _: came.append(number), None):
+        yield
+    for number in came[:1]:
+        signal.raise_signal(number)
+
+
 def _whole(child: subprocess.Popen[bytes], failure: str) -> str:
     """All that `child` writes to stdout. Raises CargoError for more than an answer would have."""
     assert child.stdout is not None
@@ -117,7 +127,7 @@ def _started(
     children: list[subprocess.Popen[bytes]] = []
     try:
         for command, stderr in commands:
-            with _held():  # or a signal could come when the child is there, and we do not know it yet
+            with held():  # or a signal could come when the child is there, and we do not know it yet
                 children.append(_start(command, cwd, env, stderr, keep))
         yield children
     except BaseException:
@@ -191,16 +201,6 @@ def _interruptible() -> Iterator[None]:
     """Make the signals that would end us without a word end us as Ctrl-C does, where nobody else has said how."""
     with _handled(_interrupt, {signal.SIG_DFL}):
         yield
-
-
-@contextlib.contextmanager
-def _held() -> Iterator[None]:
-    """Keep the signals that come in the block until it has ended."""
-    came: list[int] = []
-    with _handled(lambda number, _: came.append(number), None):
-        yield
-    for number in came[:1]:
-        signal.raise_signal(number)
 
 
 @contextlib.contextmanager

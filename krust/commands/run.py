@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
+from krust.cargo.process import held
 from krust.cargo.selection import Selection
 from krust.commands.deliver import Order, fulfil, reference
 from krust.commands.options import Passing, passed, selection_options, settings_options
@@ -27,6 +31,12 @@ from plumbing.store import Store
 _ENGINES = ("docker", "podman")
 _PATIENCE = 5
 """Seconds that a program has to end, once it was asked to."""
+
+_ANSWER = 10
+"""Seconds that the engine has beyond that: what it is asked in the end takes it less than one."""
+
+_MOMENT = 1
+"""Seconds that it has after a second Ctrl-C."""
 
 
 def find_engine(name: str | None, env: Mapping[str, str]) -> str:
@@ -53,12 +63,10 @@ def pull(engine: str, store: Store, name: str, env: Mapping[str, str]) -> str:
             host = (server.stdout.readline() if server.stdout else "").strip()
             insecure = ["--tls-verify=false"] if Path(engine).name == "podman" else []  # docker trusts loopback unasked
             image = f"{host}/{name}"
-            done = subprocess.run(
-                [engine, "pull", "--quiet", *insecure, image], env=env, stdout=subprocess.DEVNULL, check=False
-            )
+            code = _call([engine, "pull", "--quiet", *insecure, image], env, stderr=None)
         finally:
             server.terminate()
-    if done.returncode:
+    if code:
         raise EngineError(
             f"cannot give '{name}' to '{engine}': it has said why; an engine on another machine needs an image that is "
             f"pushed: '{Path(engine).name} run $(krust build)'"
@@ -66,48 +74,89 @@ def pull(engine: str, store: Store, name: str, env: Mapping[str, str]) -> str:
     return image
 
 
-def run(engine: str, image: str, words: Sequence[str], arguments: Sequence[str], env: Mapping[str, str]) -> int:
+def run(
+    engine: str,
+    image: str,
+    words: Sequence[str],
+    arguments: Sequence[str],
+    env: Mapping[str, str],
+    say: Callable[[str], None],
+) -> int:
     """Run `image` to its end; return the program's exit code. Ctrl-C and SIGTERM stop the container, then return.
 
     No terminal is made for it: that would take Ctrl-C for itself, and give it to a program that, being the container's
     first process, does not hear it.
+
+    raises  KeyboardInterrupt where the engine does not stop it either, once that was said
     """
     name = f"krust-run-{secrets.token_hex(6)}"
     command = [engine, "run", "--rm", "--interactive", "--name", name, *words, image, *arguments]
-    with subprocess.Popen(command, env=env) as process:
-        while True:
-            try:
-                code = process.wait()
-                return code if code >= 0 else 128 - code
-            except KeyboardInterrupt:
-                _stop(engine, name, process, env)
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        with held():  # or a signal could come when it is there, and we do not know it yet
+            started.append(subprocess.Popen(command, env=env))
+        code = started[0].wait()
+    except KeyboardInterrupt:
+        if not started:
+            raise
+        [process] = started
+        _stop(engine, name, process, env)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+            program = Path(engine).name
+            say(f"'{program}' does not end '{name}', which may still run; try '{program} kill {name}'")
+            raise
+        code = process.returncode
+    return code if code >= 0 else 128 - code
 
 
 def forget(engine: str, image: str, env: Mapping[str, str]) -> None:
     """Take back the name under which the image was pulled: its port is another one each time."""
-    quiet = subprocess.DEVNULL
-    subprocess.run([engine, "image", "rm", image], env=env, stdin=quiet, stdout=quiet, stderr=quiet, check=False)
+    with suppress(subprocess.TimeoutExpired):
+        _call([engine, "image", "rm", image], env, seconds=_ANSWER)
 
 
 def _stop(engine: str, name: str, process: subprocess.Popen[bytes], env: Mapping[str, str]) -> None:
-    """Stop the container as soon as there is one. A second Ctrl-C gets here again, and waits no more."""
+    """Stop the container as soon as there is one, within some seconds; a second Ctrl-C leaves no more than a moment."""
     patience = _PATIENCE
-    while process.poll() is None:
+    deadline = time.monotonic() + _PATIENCE + _ANSWER
+    while process.poll() is None and (left := deadline - time.monotonic()) > 0:
         try:
-            subprocess.run(
-                [engine, "stop", "--time", str(patience), name],
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # or the second Ctrl-C would end it
-                check=False,
-            )
+            _call([engine, "stop", "--time", str(patience), name], env, seconds=left)
             process.wait(0.2)
         except subprocess.TimeoutExpired:
             continue
         except KeyboardInterrupt:
             patience = 0
+            deadline = min(deadline, time.monotonic() + _MOMENT)
+
+
+def _call(
+    command: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    stderr: int | None = subprocess.DEVNULL,
+    seconds: float | None = None,
+) -> int:
+    """The exit code of `command`, which reads and prints nothing. Ctrl-C in a terminal comes to krust alone.
+
+    raises  subprocess.TimeoutExpired after `seconds`; whatever is raised, the command is killed, with its children
+    """
+    quiet = subprocess.DEVNULL
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        with held():
+            started.append(
+                subprocess.Popen(command, env=env, stdin=quiet, stdout=quiet, stderr=stderr, start_new_session=True)
+            )
+        return started[0].wait(seconds)
+    except BaseException:
+        for process in started:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        raise
 
 
 @click.command("run", cls=Passing)
@@ -175,10 +224,9 @@ def command(
         image = reference(store, made)
         return pod.run(cluster, name, image, passed(ctx), reads=_has_input(), say=settings.console.say)
     image = pull(program, store, f"{name}@{made.root.digest}", settings.env)
-    try:
-        return run(program, image, words, passed(ctx), settings.env)
-    finally:
-        forget(program, image, settings.env)
+    code = run(program, image, words, passed(ctx), settings.env, settings.console.say)
+    forget(program, image, settings.env)
+    return code
 
 
 def _has_input() -> bool:
