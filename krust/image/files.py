@@ -18,6 +18,7 @@ from krust.cargo.metadata import Project
 from krust.config.resolve import DATA, ImageSettings
 from krust.config.values import File
 from krust.errors import SettingError
+from plumbing.errors import shown
 from plumbing.layer.entries import Source, unreadable
 from plumbing.store.store import FOLDER as STORE
 
@@ -153,7 +154,7 @@ def _patterns(folder: Path) -> tuple[_Patterns, ...]:
     except OSError as error:
         raise unreadable(path, error) from error
     except (ValueError, re.error) as error:  # pathspec's, and what is no UTF-8
-        raise SettingError(f"cannot read '{path}': {error}; see gitignore(5)") from error
+        raise SettingError(f"cannot read '{path}': {shown(error)}; see gitignore(5)") from error
 
 
 def _left_out(path: Path, patterns: Sequence[_Patterns], *, is_dir: bool) -> bool:

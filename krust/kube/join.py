@@ -27,8 +27,8 @@ def join(texts: Iterable[Text], out: BinaryIO) -> None:
             mark = "---\n" if first.characters.lstrip().startswith(("{", "[")) else ""
             out.write((mark + first.characters).encode())
             first = first.saying("")
-        begin = text.characters[:4].split()[:1]
-        between = "...\n" if text.characters.startswith("%") else "" if begin == ["---"] else "---\n"
+        is_begun = text.characters[:4].rstrip() == "---"  # at the begin of its line: elsewhere it is words
+        between = "...\n" if text.characters.startswith("%") else "" if is_begun else "---\n"
         out.write((("" if last == "\n" else "\n") + between + text.characters).encode())
         last = text.characters[-1]
     if first is not None and first.characters:

@@ -19,6 +19,7 @@ Kind = Literal["file", "directory", "symlink"]
 _PART = re.compile(r"(?!\.{1,2}(?:/|$))(?!\.wh\.)[^/\0]+")
 _PATH = re.compile(rf"{_PART.pattern}(?:/{_PART.pattern})*")
 _PATH_FORM = "a path below '/', in UTF-8, no '.' or '..' in it, and no name that begins with '.wh.' (it would delete)"
+_LONGEST = 4094  # bytes: PATH_MAX is 4096, with the '/' before and the zero byte after it
 _DIRECTORY_MODE = 0o755
 _CHUNK = 1 << 20
 
@@ -48,6 +49,8 @@ class Entry:
     def __post_init__(self) -> None:
         if not _PATH.fullmatch(self.path) or not _is_utf8(self.path):
             raise Malformed("path", self.path, expected=_PATH_FORM)
+        if len(self.path.encode()) > _LONGEST:
+            raise Malformed("path", self.path, expected=f"at most {_LONGEST} bytes, which is what Linux takes")
         if not 0 <= self.mode <= 0o7777:
             raise Malformed("mode", oct(self.mode), expected="permission bits, 0 to 0o7777", where=self.path)
         if not 0 <= self.uid < 1 << 32 or not 0 <= self.gid < 1 << 32:
