@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -54,13 +54,22 @@ class _Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
-    """What is asked of each call."""
+class Request:
+    """How binaries are to be built, whichever they are.
 
-    profile: str
-    cargo_args: tuple[str, ...]
-    target_cpu: Mapping[Target, str]
-    allow_dynamic: bool
+    cargo_args  for `cargo build`, such as --features; not what krust says itself
+    target_cpu  the least processor that programs for a platform need, as `rustc --print=target-cpus` calls it
+    allow_dynamic
+                take a program that needs a loader and libraries; the image has to have them
+    """
+
+    profile: str = "release"
+    cargo_args: Sequence[str] = ()
+    target_cpu: Mapping[Platform, str] = field(default_factory=dict)
+    allow_dynamic: bool = False
+
+
+_USUAL = Request()
 
 
 def _nothing(_: Binary) -> None:
@@ -72,11 +81,8 @@ def build(
     project: Project,
     binaries: Sequence[BinaryTarget],
     platforms: Sequence[Platform],
+    request: Request = _USUAL,
     *,
-    profile: str = "release",
-    cargo_args: Sequence[str] = (),
-    target_cpu: Mapping[Platform, str] | None = None,
-    allow_dynamic: bool = False,
     env: Mapping[str, str],
     cache: Path,
     say: Callable[[str], None],
@@ -84,26 +90,16 @@ def build(
 ) -> list[Binary]:
     """Each of `binaries` for each of `platforms`, in that order; cargo's words go to stderr while it works.
 
-    cargo_args  for `cargo build`, such as --features; not what krust says itself
-    target_cpu  the least processor that programs for a platform need, as `rustc --print=target-cpus` calls it
-    allow_dynamic
-                take a program that needs a loader and libraries; the image has to have them
-    cache       where the linker's environment and standard libraries are kept
-    say         takes lines for people
-    finished    takes each binary once, as soon as cargo has told of it, while cargo goes on with the others. It is
-                called by the thread that reads cargo's messages, so what takes long belongs into another. A file stays
-                as it is until the next build.
-    raises      CargoError if cargo fails; ToolchainError if what compiles for a platform is missing; BinaryError if
-                what was built is no static executable for its platform; SettingError for arguments that are krust's
+    cache     where the linker's environment and standard libraries are kept
+    say       takes lines for people
+    finished  takes each binary once, as soon as cargo has told of it, while cargo goes on with the others. It is called
+              by the thread that reads cargo's messages, so what takes long belongs into another. A file stays as it is
+              until the next build.
+    raises    CargoError if cargo fails; ToolchainError if what compiles for a platform is missing; BinaryError if what
+              was built is no static executable for its platform; SettingError for arguments that are krust's
     """
-    _check(cargo_args)
+    _check(request.cargo_args)
     targets = {platform: target_of(platform) for platform in platforms}
-    request = _Request(
-        profile=profile,
-        cargo_args=tuple(cargo_args),
-        target_cpu={target_of(platform): cpu for platform, cpu in (target_cpu or {}).items()},
-        allow_dynamic=allow_dynamic,
-    )
     built: dict[tuple[BinaryTarget, Platform], Binary] = {}
 
     def told(wanted: BinaryTarget, target: Target, path: Path) -> None:
@@ -137,14 +133,15 @@ def _calls(
     toolchain: Toolchain,
     project: Project,
     targets: Sequence[Target],
-    request: _Request,
+    request: Request,
     env: Mapping[str, str],
     cache: Path,
     say: Callable[[str], None],
 ) -> list[_Call]:
     places = remap.places(toolchain, project.root, env, target_directory=project.target_directory)
+    cpus = {target_of(platform): cpu for platform, cpu in request.target_cpu.items()}
     for target in targets:
-        if cpu := request.target_cpu.get(target):
+        if cpu := cpus.get(target):
             processors.check(toolchain, target, cpu, project.directory, env)
     sysroots = std.sysroots(toolchain, targets, project.directory, env=env, cache=cache, say=say)
     users = rustflags.of_user(toolchain, targets, project.directory, env=env, cargo_args=request.cargo_args)
@@ -155,16 +152,16 @@ def _calls(
     hiding: dict[tuple[str, ...], list[Target]] = {}
     for target in targets:
         flags = users[target].flags
-        cpu = request.target_cpu.get(target)
+        cpu = cpus.get(target)
         ours = rustflags.krusts(flags, sysroot=sysroots[target], places=places, cpu=cpu, dynamic=request.allow_dynamic)
         if users[target].hidden:
             hiding.setdefault((*flags, *ours), []).append(target)
         else:
             arguments[target] = rustflags.argument(target, users[target], ours)
     # A C compiler of theirs might not know the processor by the name that rustc and zig have from LLVM.
-    cpus = {target: cpu for target, cpu in request.target_cpu.items() if zig.compiles_c(target, env)}
+    known = {target: cpu for target, cpu in cpus.items() if zig.compiles_c(target, env)}
     # What the user has set stays: someone who names a linker or a C compiler means it.
-    given = {**linkers, **env, **remap.c_flags(places, targets, env, cpus=cpus)}
+    given = {**linkers, **env, **remap.c_flags(places, targets, env, cpus=known)}
     bare = {name: value for name, value in given.items() if name not in (rustflags.VARIABLE, rustflags.PLAIN)}
     independent = frozenset(each for each in targets if rustflags.is_position_independent(users[each].flags))
     calls = [
@@ -182,7 +179,7 @@ def _run(
     project: Project,
     selected: Selected,
     call: _Call,
-    request: _Request,
+    request: Request,
     say: Callable[[str], None],
     told: Callable[[BinaryTarget, Target, Path], None],
 ) -> None:

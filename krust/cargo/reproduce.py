@@ -10,13 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from krust.cargo import compile, elf, git, metadata
-from krust.cargo.compile import Binary
+from krust.cargo.compile import Binary, Request
 from krust.cargo.metadata import BinaryTarget, Project
 from krust.cargo.process import output
 from krust.cargo.toolchain import Toolchain
 from krust.errors import CargoError, ProjectError
 from plumbing.errors import Malformed, shown
-from plumbing.oci.platform import Platform
 
 _HEADERS = "headers"
 """What is in no section: what the linker writes about the sections."""
@@ -49,11 +48,8 @@ def differences(
     toolchain: Toolchain,
     project: Project,
     binaries: Sequence[Binary],
+    request: Request,
     *,
-    profile: str = "release",
-    cargo_args: Sequence[str] = (),
-    target_cpu: Mapping[Platform, str] | None = None,
-    allow_dynamic: bool = False,
     env: Mapping[str, str],
     cache: Path,
     say: Callable[[str], None],
@@ -72,7 +68,7 @@ def differences(
         source.copy(root, env)
         say(f"building again in '{root}', to compare")
         moved = root / project.directory.resolve().relative_to(source.root)
-        words = _without_target_directory(cargo_args)
+        words = _without_target_directory(request.cargo_args)
         given = {
             **env,
             **toolchain.anywhere(),
@@ -86,10 +82,7 @@ def differences(
             again,
             _same(again, binaries, source.root, root),
             list(dict.fromkeys(each.platform for each in binaries)),
-            profile=profile,
-            cargo_args=words,
-            target_cpu=target_cpu,
-            allow_dynamic=allow_dynamic,
+            replace(request, cargo_args=words),
             env=given,
             cache=cache,
             say=say,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from krust.cargo import compile, metadata, toolchain
+from krust.cargo.compile import Request
 from krust.cargo.git import Git
 from krust.cargo.metadata import BinaryTarget, Project
 from krust.cargo.selection import Selection, select
@@ -98,7 +99,15 @@ class Workshop:
         """Compile what `plans` are of, which cargo can do together; `finished` takes each executable once made."""
         executables = [plan.executable for plan in plans]
         compile.build(
-            self.toolchain, self.project, executables, plans[0].platforms, **self._told(plans), finished=finished
+            self.toolchain,
+            self.project,
+            executables,
+            plans[0].platforms,
+            self._request(plans),
+            env=self.settings.env,
+            cache=self.settings.cache,
+            say=self.settings.console.say,
+            finished=finished,
         )
 
     def differences(self, plans: Sequence[Plan]) -> list[Difference]:
@@ -107,19 +116,24 @@ class Workshop:
 
         binaries: list[Binary] = []
         self.compile(plans, binaries.append)
-        return differences(self.toolchain, self.project, binaries, **self._told(plans))
+        return differences(
+            self.toolchain,
+            self.project,
+            binaries,
+            self._request(plans),
+            env=self.settings.env,
+            cache=self.settings.cache,
+            say=self.settings.console.say,
+        )
 
-    def _told(self, plans: Sequence[Plan]) -> dict[str, Any]:
-        """What cargo is told for `plans`, besides what to build: the same each time, or a comparison shows nothing."""
-        return {
-            "profile": plans[0].settings.profile,
-            "cargo_args": self._words(plans),
-            "target_cpu": plans[0].settings.target_cpu,
-            "allow_dynamic": self.allow_dynamic,
-            "env": self.settings.env,
-            "cache": self.settings.cache,
-            "say": self.settings.console.say,
-        }
+    def _request(self, plans: Sequence[Plan]) -> Request:
+        """The same for each build of `plans`, or a comparison shows nothing."""
+        return Request(
+            profile=plans[0].settings.profile,
+            cargo_args=self._words(plans),
+            target_cpu=plans[0].settings.target_cpu,
+            allow_dynamic=self.allow_dynamic,
+        )
 
     def _words(self, plans: Sequence[Plan]) -> list[str]:
         features = plans[0].settings.features

@@ -143,7 +143,8 @@ const char *c(void) { return "C has none"; }
     amd64, arm64 = Platform.parse("linux/amd64"), Platform.parse("linux/arm64")
     chosen = [metadata.choose(project, root)]
     cpu = {amd64: "x86-64-v3"}
-    both = compile.build(tools, project, chosen, [amd64, arm64], target_cpu=cpu, env=env, cache=cache, say=print)
+    request = compile.Request(target_cpu=cpu)
+    both = compile.build(tools, project, chosen, [amd64, arm64], request, env=env, cache=cache, say=print)
     for binary, words in zip(both, [(b"Rust has AVX2", b"C has AVX2"), (b"Rust has none", b"C has none")], strict=True):
         content = binary.path.read_bytes()
         assert all(each in content for each in words), binary.platform

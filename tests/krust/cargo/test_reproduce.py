@@ -35,10 +35,11 @@ def verify(env: dict[str, str], cache: Path, host: Target) -> Verify:
         tools = toolchain.find(directory, env=given, cache=cache)
         project = metadata.load(tools, directory, env=given, cargo_args=cargo_args)
         chosen = [metadata.choose(project, directory)]
-        both: dict[str, Any] = {"cargo_args": cargo_args, "env": given, "cache": cache, "say": print}
-        built = compile.build(tools, project, chosen, [host.platform], **both)
+        request = compile.Request(cargo_args=cargo_args)
+        around: dict[str, Any] = {"env": given, "cache": cache, "say": print}
+        built = compile.build(tools, project, chosen, [host.platform], request, **around)
         before = state(directory), built[0].path.stat().st_mtime_ns
-        found = reproduce.differences(tools, project, built, **both)
+        found = reproduce.differences(tools, project, built, request, **around)
         assert (state(directory), built[0].path.stat().st_mtime_ns) == before
         return found
 
