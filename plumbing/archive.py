@@ -9,7 +9,7 @@ import posixpath
 from collections.abc import Iterator
 from pathlib import Path
 
-from plumbing.errors import Malformed, SourceError
+from plumbing.errors import DigestMismatch, Malformed, SourceError
 from plumbing.layer.codec import compressor
 from plumbing.layer.members import read_files
 from plumbing.layer.streams import Readable
@@ -117,10 +117,12 @@ def _docker(store: Store, files: dict[str, Descriptor], links: dict[str, str]) -
 
 def _compressed(store: Store, tar: Descriptor) -> tuple[Descriptor, Digest]:
     """The layer of the plain tar `tar`, and its diff ID."""
-    with store.open_blob(tar) as stream, store.writer() as blob:
-        with compressor("gzip", blob) as plain:
-            for chunk in _chunks(stream):
-                plain.write(chunk)
+    with store.open_unverified(tar) as stream, store.writer() as blob:
+        with compressor("gzip", blob) as plain:  # which hashes what it is given
+            while count := stream.readinto(plain.room()):
+                plain.advance(count)
+        if plain.diff_id != tar.digest:
+            raise DigestMismatch(tar.digest, plain.diff_id, where=store.path)
         digest = blob.commit(diff_id=tar.digest)
         return Descriptor(media_type=mediatype.LAYER_GZIP, digest=digest, size=blob.size), tar.digest
 

@@ -43,8 +43,8 @@ class Compressor:
         out.advance(file.readinto(out.room()))
     """
 
-    def __init__(self, codec: Codec, *, ahead: int) -> None:
-        """ahead: how many blocks may be worked on, besides the one that is being filled"""
+    def __init__(self, codec: Codec, *, ahead: int = 3) -> None:
+        """ahead: how many blocks may be worked on while the next one is filled, which bounds the memory"""
         self._codec = codec
         self._ahead = ahead
         self._hasher = hashlib.sha256()

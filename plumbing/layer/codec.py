@@ -33,14 +33,14 @@ def compressor(codec: Codec, out: Sink, *, level: int | None = None, threads: in
     """
     level = _level(codec, level)
     threads = max(1, min(_MOST_THREADS, _processors()) if threads is None else threads)
-    ahead = 2 * threads + 1  # no thread waits for the caller, who may be writing; and a bound for the memory
     match codec:
         case "gzip":
-            return Compressor(gzip.GzipWriter(out, level=level, threads=threads), ahead=ahead)
+            # no thread waits for the caller, who may be writing
+            return Compressor(gzip.GzipWriter(out, level=level, threads=threads), ahead=2 * threads + 1)
         case "zstd":
-            return Compressor(zstd.ZstdWriter(out, level=level, threads=threads), ahead=ahead)
+            return Compressor(zstd.ZstdWriter(out, level=level, threads=threads))
         case "none":
-            return Compressor(_Plain(out), ahead=ahead)
+            return Compressor(_Plain(out))
 
 
 def decompressed(codec: Codec, stream: Readable, *, limit: int | None = None) -> BufferedReader:

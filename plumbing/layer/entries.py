@@ -12,7 +12,7 @@ from io import BytesIO, FileIO
 from pathlib import Path
 from typing import Literal
 
-from plumbing.errors import Malformed, SourceError
+from plumbing.errors import Malformed, SourceError, system_words
 
 Kind = Literal["file", "directory", "symlink"]
 
@@ -136,7 +136,7 @@ def unreadable(path: Path | str, error: OSError) -> SourceError:
         case PermissionError():
             said = "permission denied; make it readable"
         case _:
-            said = (error.strerror or type(error).__name__).lower()
+            said = system_words(error)
     return SourceError(f"cannot read '{path}': {said}")
 
 
