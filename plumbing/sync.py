@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
-from threading import Event
+from threading import Event, Semaphore
 
 from plumbing.errors import Malformed
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
-from plumbing.oci.exchange import Progress, Sink, Source, Stream
+from plumbing.oci.exchange import Extent, Progress, Sink, Source, Stream
 from plumbing.oci.index import Index, is_node
 from plumbing.oci.manifest import Manifest
 from plumbing.oci.mediatype import NONDISTRIBUTABLE
@@ -21,6 +21,9 @@ from plumbing.store.walk import parse, walk
 
 JOBS = 4
 """Blobs that are moved at once."""
+
+_SETTLING = 2
+"""Threads for each job, where a blob that was read has yet to reach the disk: it keeps no other from being read."""
 
 MOST = 64 << 20
 """Bytes of manifests and indexes of one image. They are in memory together; real ones have some kilobytes."""
@@ -32,7 +35,7 @@ _MOMENT = 0.3
 def copy(source: Source, sink: Sink, root: Descriptor, *, jobs: int = JOBS, progress: Progress | None = None) -> None:
     """Make `root` and all below it be in `sink`. Nothing is named: that is the caller's, after this. Safe to repeat.
 
-    jobs    blobs at once, the largest first
+    jobs    blobs that are read at once, the largest first
     raises  what `source` and `sink` raise, the first of it; what is there by then stays, and the next copy uses it.
             What is being moved at that moment ends with its next piece. At Ctrl-C nobody waits for pieces that do not
             come: a thread that does ends when `source` and `sink` are closed
@@ -56,7 +59,7 @@ def copy(source: Source, sink: Sink, root: Descriptor, *, jobs: int = JOBS, prog
     blobs.sort(key=lambda blob: -blob.size)
     if progress is not None:
         progress.plan(blobs)
-    _take_all(sink, blobs, _Watched(source, progress), jobs, progress)
+    _take_all(sink, blobs, _Watched(source, progress, jobs), jobs, progress)
     for node in nodes:
         sink.take_node(node, raws[node.digest])
 
@@ -71,7 +74,7 @@ def _take_all(sink: Sink, blobs: list[Descriptor], source: _Watched, jobs: int, 
         for blob in blobs:
             take(blob)
         return
-    pool = ThreadPoolExecutor(jobs)
+    pool = ThreadPoolExecutor(jobs * _SETTLING if sink.settles else jobs)
     moves = [pool.submit(take, blob) for blob in blobs]
     try:
         for move in as_completed(moves):
@@ -86,13 +89,14 @@ def _take_all(sink: Sink, blobs: list[Descriptor], source: _Watched, jobs: int, 
 
 
 class _Watched:
-    """A source whose blobs tell `progress` how far they were read, and can be stopped."""
+    """A source of which `jobs` blobs are read at once. They tell `progress` how far, and can be stopped."""
 
-    def __init__(self, source: Source, progress: Progress | None) -> None:
+    def __init__(self, source: Source, progress: Progress | None, jobs: int) -> None:
         self._source = source
         self._progress = progress
         self._read: dict[Digest, int] = {}
         self._stopped = Event()
+        self._turns = Semaphore(jobs)
 
     def stop(self) -> None:
         """End what reads from this, in whatever thread, at its next piece."""
@@ -108,8 +112,16 @@ class _Watched:
         return self._watch(self._source.open_unverified, descriptor)
 
     def _watch(self, open_: Callable[[Descriptor], Stream], descriptor: Descriptor) -> Stream:
-        self.advance(descriptor, -self._read.get(descriptor.digest, 0))
-        return _WatchedStream(open_(descriptor), descriptor, self)
+        self._turns.acquire()
+        try:
+            self.advance(descriptor, -self._read.get(descriptor.digest, 0))
+            return _WatchedStream(open_(descriptor), descriptor, self)
+        except BaseException:
+            self._turns.release()
+            raise
+
+    def closed(self) -> None:
+        self._turns.release()
 
     def __str__(self) -> str:
         return str(self._source)
@@ -131,6 +143,7 @@ class _WatchedStream:
         self._stream = stream
         self._descriptor = descriptor
         self._watched = watched
+        self._is_open = True
 
     def read(self, size: int = -1, /) -> bytes:
         data = self._stream.read(size)
@@ -138,8 +151,19 @@ class _WatchedStream:
             self._watched.advance(self._descriptor, len(data))
         return data
 
+    def extent(self, size: int, /) -> Extent | None:
+        extent = self._stream.extent(size)
+        if extent is not None:
+            self._watched.advance(self._descriptor, len(extent))
+        return extent
+
     def close(self) -> None:
-        self._stream.close()
+        if self._is_open:
+            self._is_open = False
+            try:
+                self._stream.close()
+            finally:
+                self._watched.closed()
 
     def __enter__(self) -> _WatchedStream:
         return self

@@ -87,6 +87,8 @@ class Repository:
 
     # as a sink
 
+    settles = False
+
     def complete(self, node: Descriptor) -> bool:
         """Whether the registry has `node`, for which it had to have all below it. Raises RegistryError."""
         if self._has_node(node):

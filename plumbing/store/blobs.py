@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
@@ -14,13 +15,22 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 from plumbing.errors import DigestMismatch, Malformed, NotFound, StoreError
 from plumbing.oci.digest import Digest
 from plumbing.store import facts, lock
-from plumbing.store.files import failing_as, make_folder, open_descriptor, open_regular, reason, sync_folder
+from plumbing.store.files import (
+    failing_as,
+    make_folder,
+    open_descriptor,
+    open_regular,
+    reason,
+    start_writing,
+    sync_folder,
+)
 
 if TYPE_CHECKING:
     from plumbing.store.beside import Beside
 
 _CHUNK = 1 << 20
 _LARGE = 256 << 10  # bytes of a piece for which it is worth it to ask another thread
+_AHEAD = 8 << 20  # bytes that the disk is given at a time, while more of them come
 
 
 class Blobs:
@@ -31,6 +41,7 @@ class Blobs:
         self.folder = root / "blobs"
         self._prefix = f"{self.folder}/"
         self.staging = root / "tmp"
+        self.writers: set[BlobWriter] = set()  # those that have not ended
 
     def path(self, digest: Digest) -> Path:
         return self.folder / digest.algorithm / digest.hex
@@ -174,6 +185,23 @@ class BlobReader:
         self._take(memoryview(buffer)[:count], end=not count)
         return count
 
+    def extent(self, size: int, /) -> BlobExtent | None:
+        """As `read`, with the bytes left in their file; None at the end, and where they are to be verified."""
+        if self._hasher is not None:
+            return None
+        with failing_as("read", self._path):
+            start = self._file.tell()
+            end = min(start + size, os.fstat(self._file.fileno()).st_size)
+            return BlobExtent(self, start, self._file.seek(end) - start) if start < end else None
+
+    def at(self, start: int, size: int) -> bytes:
+        """`size` bytes from `start` on, not verified. Raises DigestMismatch where there are fewer."""
+        with failing_as("read", self._path):
+            data = os.pread(self._file.fileno(), size, start)
+        if len(data) < size:
+            raise DigestMismatch(self._digest, f"{start + len(data)} bytes", where=self._path.parents[2])
+        return data
+
     def _take(self, data: bytes | memoryview, *, end: bool) -> None:
         if self._hasher is None:
             return
@@ -189,6 +217,24 @@ class BlobReader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class BlobExtent:
+    """`size` bytes of a blob from `start` on, left in its file. plumbing/oci/exchange.py, Extent."""
+
+    blob: BlobReader
+    start: int
+    size: int
+
+    def fileno(self) -> int:
+        return self.blob.fileno()
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __bytes__(self) -> bytes:
+        return self.blob.at(self.start, self.size)
 
 
 class BlobWriter:
@@ -214,24 +260,29 @@ class BlobWriter:
                 raise
             self._file.close()  # a gc without grace was faster
         self._hasher = hashlib.sha256()
+        self._begun = 0  # bytes that the disk was given
         self.size = 0
+        blobs.writers.add(self)
 
     def write(self, data: bytes | memoryview) -> int:
         """Take all of `data`. Raises StoreError where the file system does not."""
         view = memoryview(data).cast("B")
         with failing_as("write to", self._blobs.root):
-            if len(view) < _LARGE:
+            # where several blobs come at once, they are beside each other
+            if len(view) < _LARGE or len(self._blobs.writers) > 1:
                 self._put(view)
                 self._hasher.update(view)
             else:
                 if self._beside is None:
                     from plumbing.store.beside import Beside  # here: threads cost more than most blobs
 
-                    self._beside = Beside(self._file.fileno())
+                    self._beside = Beside()
                 with self._beside.hashing(self._hasher, view):
                     self._put(view)
-                self._beside.wrote(len(view))
         self.size += len(view)
+        if self.size - self._begun >= _AHEAD:
+            start_writing(self._file.fileno(), self._begun, self.size - self._begun)
+            self._begun = self.size
         return len(view)
 
     def _put(self, view: memoryview) -> None:
@@ -281,8 +332,6 @@ class BlobWriter:
             facts.note(descriptor, facts.DIFF_ID, str(diff_id))
         facts.note(descriptor, facts.VERIFIED, facts.verified_as(os.fstat(descriptor)))
         os.fchmod(descriptor, 0o444)
-        if self._beside is not None:
-            self._beside.check()
         os.fsync(descriptor)
         if not final.parent.is_dir():
             make_folder(final.parent, below=final.parent)
@@ -299,6 +348,7 @@ class BlobWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # What went wrong before this is what is said; what was committed is synced; what stays here is for gc.
+        self._blobs.writers.discard(self)
         if self._beside is not None:
             self._beside.close()
         with suppress(OSError):

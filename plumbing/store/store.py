@@ -224,6 +224,8 @@ class Store:
 
     # as an end of a copy: plumbing/oci/exchange.py
 
+    settles = True  # until the disk has it
+
     def complete(self, node: Descriptor) -> bool:
         """Whether `node` and all below it are there: a node alone says nothing, its children may have been deleted."""
         try:
@@ -241,6 +243,7 @@ class Store:
             writer.hash_with(blob.digest)
             while data := stream.read(_CHUNK):
                 writer.write(data)
+            stream.close()  # the next one may be read while this one waits for the disk
             writer.commit(blob.digest, blob.size, giver=source)
 
     def take_node(self, node: Descriptor, raw: bytes) -> None:

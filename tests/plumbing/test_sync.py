@@ -14,7 +14,7 @@ from plumbing.errors import DigestMismatch, Malformed, NotFound, PlumbingError
 from plumbing.oci import mediatype
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
-from plumbing.oci.exchange import Stream
+from plumbing.oci.exchange import Source, Stream
 from plumbing.oci.index import Index
 from plumbing.store import Store
 from plumbing.store.fsck import fsck
@@ -110,6 +110,8 @@ def test_shared_nodes_in_nested_indexes_are_moved_once_and_in_order(source: Stor
     taken: list[Digest] = []
 
     class Sink:
+        settles = False
+
         def complete(self, node: Descriptor) -> bool:
             return False
 
@@ -178,6 +180,8 @@ def test_progress_of_a_blob_that_is_read_again_starts_again(source: Store) -> No
     progress = Noting()
 
     class Retrying:
+        settles = False
+
         def complete(self, node: Descriptor) -> bool:
             return False
 
@@ -245,6 +249,35 @@ def test_a_hostile_root_ends(source: Store, sink: Store) -> None:
     assert list(sink.blobs) == []
 
 
+def test_what_settles_keeps_no_other_from_being_read_and_no_more_are_read_than_jobs(source: Store) -> None:
+    root = put_image(source, "one", "two", "three")
+    settling = threading.Barrier(4)  # and the config
+    lock = threading.Lock()
+    reading = [0]
+
+    class Sink:
+        settles = True
+
+        def complete(self, node: Descriptor) -> bool:
+            return False
+
+        def take(self, blob: Descriptor, source: Source) -> None:
+            with source.open_unverified(blob) as stream:
+                with lock:
+                    reading.append(reading[-1] + 1)
+                time.sleep(0.02)
+                while stream.read(7):
+                    pass
+                with lock:
+                    reading.append(reading[-1] - 1)
+            settling.wait(10)
+
+        def take_node(self, node: Descriptor, raw: bytes) -> None: ...
+
+    copy(source, Sink(), root, jobs=2)
+    assert max(reading) == 2
+
+
 class Slow:
     """A source whose blobs take ten seconds, at a byte a millisecond; `reading` is set once one is read."""
 
@@ -270,6 +303,8 @@ class _SlowStream:
         self.source.reading.set()
         time.sleep(0.001)
         return b"\0" if time.monotonic() < self.end else b""
+
+    def extent(self, size: int, /) -> None: ...
 
     def close(self) -> None: ...
 
