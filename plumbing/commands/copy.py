@@ -16,6 +16,7 @@ from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
 from plumbing.oci.exchange import Source
 from plumbing.oci.index import is_node
+from plumbing.oci.once import ReadOnce
 from plumbing.oci.platform import Platform
 from plumbing.oci.reference import Reference
 from plumbing.store import Store
@@ -67,7 +68,8 @@ def command(
     SRC is docker://REFERENCE or any name in the store; DST is docker://HOST/REPOSITORY[:TAG] or LAYOUT[:REF]. From
     registry to registry nothing is kept here, and within one registry nothing is moved where it can mount.
     """
-    source, root = locate(src, store, network)
+    place, root = locate(src, store, network)
+    source = ReadOnce(place)
     if platform is not None:
         root = choose(source, root, platform)
     origin = Reference.parse(src.removeprefix(REMOTE)) if src.startswith(REMOTE) else None

@@ -7,6 +7,7 @@ import click
 from plumbing.commands.network import REMOTE, Network, jobs_option, network_options
 from plumbing.commands.options import Parsed, json_option, show, store_option
 from plumbing.oci.descriptor import Descriptor
+from plumbing.oci.once import ReadOnce
 from plumbing.oci.platform import Platform
 from plumbing.oci.reference import Reference
 from plumbing.store import Store
@@ -24,9 +25,10 @@ def fetch(
     raises    RegistryError, NotFound; DigestMismatch for other bytes; no ref has changed then
     """
     repository, root = network.resolve(reference)
+    source = ReadOnce(repository)
     if platform is not None:
-        root = choose(repository, root, platform)
-    copy(repository, store, root, jobs=jobs, progress=network.voice.progress())
+        root = choose(source, root, platform)
+    copy(source, store, root, jobs=jobs, progress=network.voice.progress())
     store.update_ref(ref_name(reference, platform), root)
     return root
 

@@ -47,6 +47,7 @@ def test_within_a_registry_no_byte_of_a_blob_is_moved(krust: Krust, r: Registry,
     assert means(r, "b:latest") == both.root.digest
     assert r.seen("PATCH") == []
     assert r.seen("GET", "/blobs/") == []
+    assert len(r.seen("GET", "/a/both/manifests/")) == 3, "each once: they say what can be mounted, and are copied"
 
 
 def test_where_a_mount_is_refused_the_blob_is_moved(krust: Krust, tmp_path: Path) -> None:

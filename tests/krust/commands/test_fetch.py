@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,8 @@ def test_all_of_an_index_or_one_platform(krust: Krust, r: Registry, both: Image,
     fetched = krust("fetch", "--platform", "linux/arm64/v8", f"{r.host}/both:v1")
     assert (fetched.code, fetched.stdout) == (0, f"{arm64}\n"), fetched.stderr
     assert refs(tmp_path) == {f"{r.host}/both:v1@linux/arm64/v8": str(arm64)}
+    asked = Counter(request.path for request in r.requests if request.method == "GET" and "sha256" in request.path)
+    assert set(asked.values()) == {1}, "what was read to choose is not read again"
     store = Store.open(tmp_path / ".krust")
     assert amd64 not in set(store.blobs)
     counted(r)
