@@ -29,10 +29,15 @@ _SHOWN = 120
 class PlumbingError(Exception):
     """The root. `str()` is the whole message, one line for each fault, without the program's name.
 
+    Whatever subject it quotes, a path or what a stranger wrote, it has no more lines, and no control characters.
+
     exit_code  what a command that fails so ends with
     """
 
     exit_code = 1
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(map(printable, lines)))
 
 
 class Malformed(PlumbingError):
@@ -41,7 +46,7 @@ class Malformed(PlumbingError):
     def __init__(self, what: str, text: object, *, expected: str | None = None, where: str | None = None) -> None:
         message = f"malformed {what} '{shown(text)}'"
         if where:
-            message += f" in '{printable(where)}'"  # whole, for it may be a file
+            message += f" in '{where}'"  # whole, for it may be a file
         if expected:
             message += f": expected {expected}"
         super().__init__(message)
@@ -128,6 +133,11 @@ def shown(text: object) -> str:
 def printable(text: str) -> str:
     """`text` fit for a terminal, and for a line: what could be a control character, or is not UTF-8, escaped."""
     return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def system_words(error: OSError) -> str:
+    """What the system says of it, in lower case, as messages are."""
+    return (error.strerror or str(error) or type(error).__name__).lower()
 
 
 def _escaped(character: str) -> str:

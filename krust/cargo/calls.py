@@ -10,6 +10,7 @@ from pathlib import Path
 
 from krust.cargo.metadata import BinaryTarget
 from krust.errors import CargoError
+from plumbing.errors import system_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,5 +60,5 @@ def set_aside(path: Path, binary: BinaryTarget) -> Path:
         except OSError:  # a file system without them
             shutil.copy2(path, kept)
     except OSError as error:
-        raise CargoError(f"cannot set '{path}' aside in '{kept.parent}': {error.strerror}; make room") from error
+        raise CargoError(f"cannot set '{path}' aside in '{kept.parent}': {system_words(error)}; make room") from error
     return kept

@@ -14,7 +14,7 @@ from typing import BinaryIO, Literal
 
 from krust.cargo.targets import Target
 from krust.errors import BinaryError
-from plumbing.errors import Malformed, shown
+from plumbing.errors import Malformed, shown, system_words
 
 _EXEC, _DYN = 2, 3
 _LOAD, _DYNAMIC, _INTERP = 1, 2, 3
@@ -99,7 +99,7 @@ def check(
         with path.open("rb") as file:
             found = parse(file)
     except OSError as error:
-        raise BinaryError(f"cannot read '{path}': {error.strerror}") from error
+        raise BinaryError(f"cannot read '{path}': {system_words(error)}") from error
     except Malformed as error:
         raise BinaryError(f"cannot use '{path}': {error}; '{target.platform}' needs an ELF executable") from error
     if (found.machine, found.bits, found.order) != (target.machine, target.bits, target.order):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from krust.cargo.process import answer
 from krust.errors import CargoError, SettingError, ToolchainError
-from plumbing.errors import shown
+from plumbing.errors import shown, system_words
 
 _UNBORN, _DETACHED = "(initial)", "(detached)"
 
@@ -109,7 +109,8 @@ class Git:
         try:
             code, said, why = answer(command, cwd=self._directory, env=self._env, failure="cannot understand 'git'")
         except ToolchainError as error:
-            reason = getattr(error.__cause__, "strerror", None) or error
+            cause = error.__cause__
+            reason = system_words(cause) if isinstance(cause, OSError) else str(error)
             raise self._fault(fact, f"cannot start 'git': {reason}; install it") from error
         except CargoError as error:
             raise self._fault(fact, str(error)) from error

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from krust.errors import KrustError, ToolchainError
+from plumbing.errors import system_words
 
 
 class Busy(KrustError):
@@ -26,7 +27,7 @@ def locked(path: Path, *, waiting: Callable[[], None] = lambda: None, wait: bool
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        fault = f"cannot write to the cache '{path.parent}': {error.strerror}"
+        fault = f"cannot write to the cache '{path.parent}': {system_words(error)}"
         raise ToolchainError(f"{fault}; make it writable, or name another cache directory") from error
     try:
         try:

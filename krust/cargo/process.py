@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from krust.errors import CargoError, ToolchainError
+from plumbing.errors import system_words
 
 _GRACE = 5.0
 """Seconds from the request to stop until the group is killed; cargo and rustc need a few milliseconds."""
@@ -156,7 +157,7 @@ def _start(
             start_new_session=True,
         )
     except OSError as error:
-        fault = f"cannot start '{command[0]}': {error.strerror or error}"
+        fault = f"cannot start '{command[0]}': {system_words(error)}"
         raise ToolchainError(f"{fault}; install Rust (https://rustup.rs), or set CARGO and RUSTC") from error
 
 

@@ -22,6 +22,7 @@ from krust.cargo.process import output, run
 from krust.cargo.targets import Target
 from krust.cargo.toolchain import Toolchain
 from krust.errors import CargoError, ToolchainError
+from plumbing.errors import system_words
 
 _FORM = 1
 """Goes up when what is kept is built in another way."""
@@ -208,7 +209,7 @@ def _build(
         for at in range(0, len(targets), _AT_ONCE):
             _compile(toolchain, targets[at : at + _AT_ONCE], package, locks, {**linkers, **_plain(env)}, env, whole)
     except OSError as error:
-        fault = f"cannot keep the standard library of '{targets[0]}' in '{first.parent}': {error.strerror}"
+        fault = f"cannot keep the standard library of '{targets[0]}' in '{first.parent}': {system_words(error)}"
         raise ToolchainError(f"{fault}; make room, or name another cache directory") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -22,6 +22,7 @@ from krust.cargo.process import run
 from krust.cargo.targets import Target
 from krust.cargo.toolchain import Toolchain
 from krust.errors import ToolchainError
+from plumbing.errors import system_words
 
 _FORM = 2
 """Goes up when what is kept, or how cargo-zigbuild is called, changes."""
@@ -111,7 +112,8 @@ def _of_target(toolchain: Toolchain, target: Target, env: Mapping[str, str], cac
             fresh.write_text(json.dumps(variables, indent=1))
             fresh.replace(kept)
         except OSError as error:
-            raise ToolchainError(f"cannot keep zig's environment in '{folder}': {error.strerror}; make room") from error
+            fault = f"cannot keep zig's environment in '{folder}': {system_words(error)}"
+            raise ToolchainError(f"{fault}; make room") from error
     return variables
 
 

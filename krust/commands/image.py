@@ -20,7 +20,7 @@ from krust.image.plan import Plan
 from krust.settings import Settings
 from plumbing.commands.network import Network, network_options
 from plumbing.commands.options import store_option
-from plumbing.errors import Malformed, shown
+from plumbing.errors import Malformed, shown, system_words
 from plumbing.oci.platform import Platform
 from plumbing.store import Store
 
@@ -83,9 +83,7 @@ def _platform(path: Path) -> Platform:
         with path.open("rb") as file:
             found = elf.parse(file)
     except OSError as error:
-        raise BinaryError(
-            f"cannot read '{shown(path)}': {(error.strerror or str(error)).lower()}; build it first"
-        ) from error
+        raise BinaryError(f"cannot read '{shown(path)}': {system_words(error)}; build it first") from error
     except Malformed as error:
         raise BinaryError(f"cannot use '{shown(path)}': {error}; an image needs an ELF executable") from error
     facts = (found.machine, found.bits, found.order)

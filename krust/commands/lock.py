@@ -12,7 +12,7 @@ from krust.commands.texts import Wanted
 from krust.errors import Faults, KubeError, SettingError
 from krust.image.make import Made
 from krust.kube.lock import Locked, parse, written
-from plumbing.errors import PlumbingError
+from plumbing.errors import PlumbingError, system_words
 from plumbing.store import Store
 
 
@@ -24,8 +24,8 @@ class LockFile:
         try:
             raw = path.read_bytes()
         except OSError as error:
-            what = (error.strerror or str(error)).lower()
-            raise KubeError(f"cannot read '{path}': {what}; write it with 'krust resolve --lock {path}'") from error
+            what = f"{system_words(error)}; write it with 'krust resolve --lock {path}'"
+            raise KubeError(f"cannot read '{path}': {what}") from error
         self._path = path
         locked = parse(raw, str(path))
         self._locked = {Wanted(directory=each.path(path.parent), binary=each.binary): each for each in locked}

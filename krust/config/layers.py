@@ -12,7 +12,7 @@ from krust.config.keys import BINS, TABLE, Key
 from krust.config.origin import Origin, Rank, below
 from krust.config.values import FIELDS
 from krust.errors import SettingError
-from plumbing.errors import Malformed, shown
+from plumbing.errors import Malformed, shown, system_words
 
 Raw = str | list[str] | dict[str, str | None] | list[dict[str, str]] | None
 """A value before its placeholders. None, of a map or of a name in one: nothing that was said of it before counts."""
@@ -60,7 +60,7 @@ def person(path: Path) -> Layer:
         with path.open("rb") as file:
             table = tomllib.load(file)
     except OSError as error:
-        raise SettingError(f"cannot read '{path}': {error.strerror or error}; make it readable") from error
+        raise SettingError(f"cannot read '{path}': {system_words(error)}; make it readable") from error
     except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
         raise SettingError(f"cannot read '{path}': it is no TOML: {error}") from error
     except RecursionError:

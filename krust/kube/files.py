@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from krust.errors import KubeError
+from plumbing.errors import system_words
 
 _SUFFIXES = (".json", ".yaml", ".yml")
 
@@ -102,4 +103,4 @@ def _walk(folder: Path, *, recursive: bool) -> Iterator[Path]:
 
 
 def _unreadable(name: str, error: OSError) -> KubeError:
-    return KubeError(f"cannot read '{name}': {(error.strerror or str(error)).lower()}")
+    return KubeError(f"cannot read '{name}': {system_words(error)}")

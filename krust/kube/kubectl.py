@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, NoReturn
 
 from krust.errors import EngineError, ProgramMissing
+from plumbing.errors import system_words
 
 _NAME = "kubectl"
 
@@ -42,9 +43,7 @@ def become(path: str, words: Sequence[str], *, standard_input: BinaryIO, env: Ma
     try:
         os.execvpe(path, [_NAME, *words], dict(env))  # noqa: S606  (a shell would only be in between)
     except OSError as error:
-        raise ProgramMissing(
-            f"cannot start '{path}': {(error.strerror or str(error)).lower()}; install it again"
-        ) from error
+        raise ProgramMissing(f"cannot start '{path}': {system_words(error)}; install it again") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

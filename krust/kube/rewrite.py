@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from krust.errors import KubeError
+from plumbing.errors import system_words
 from plumbing.files import BEFORE, staging, sync_folder
 from plumbing.oci.digest import Digest
 
@@ -117,10 +118,9 @@ def _replace(staged: list[_Staged]) -> None:
     except BaseException as error:
         lost = [one for one in done if not one.put_back()]
         if lost:
-            where = "\n".join(
-                f"cannot put back '{one.name}': it is written already; what it was is in '{one.old}'" for one in lost
-            )
-            raise KubeError(f"{error}\n{where}") from error
+            words = "it is written already; what it was is in"
+            where = [f"cannot put back '{one.name}': {words} '{one.old}'" for one in lost]
+            raise KubeError(*str(error).split("\n"), *where) from error
         raise
     finally:
         for one in staged:
@@ -137,5 +137,4 @@ def _failing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        words = (error.strerror or str(error)).lower()
-        raise KubeError(f"cannot write '{path}': {words}; try again when it can be written") from error
+        raise KubeError(f"cannot write '{path}': {system_words(error)}; try again when it can be written") from error

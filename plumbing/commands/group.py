@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
-from plumbing.errors import PlumbingError
+from plumbing.errors import PlumbingError, system_words
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -137,7 +137,7 @@ def _run(
         return FAILED  # whoever read our output has gone; there is nobody to tell
     except OSError as error:
         subject = f" '{error.filename}'" if error.filename else ""
-        return _say(name, f"cannot go on: {(error.strerror or str(error)).lower()}{subject}", FAILED)
+        return _say(name, f"cannot go on: {system_words(error)}{subject}", FAILED)
     except MemoryError:
         return _say(name, "cannot go on: out of memory", FAILED)
     return code if isinstance(code, int) else DONE

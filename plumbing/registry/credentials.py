@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
+from plumbing.errors import system_words
 from plumbing.registry import dockerconfig
 from plumbing.registry.authfile import AuthFile, servers
 from plumbing.registry.credential import Credential, CredentialError
@@ -184,7 +185,7 @@ def run_program(program: str, verb: str, data: bytes, *, search_path: str, secon
             start_new_session=True,  # a group of its own, to end with all that it started
         )
     except OSError as error:
-        raise CredentialError(f"cannot run '{found}': {_reason(error)}; install it again") from error
+        raise CredentialError(f"cannot run '{found}': {system_words(error)}; install it again") from error
     deadline = time.monotonic() + seconds
     try:
         out = _exchange(process, data, deadline)
@@ -241,13 +242,8 @@ def _read(path: Path) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
     except OSError as error:
-        raise CredentialError(f"cannot read '{path}': {_reason(error)}; move it away, or repair it") from error
+        raise CredentialError(f"cannot read '{path}': {system_words(error)}; move it away, or repair it") from error
 
 
 def _unreadable(path: Path) -> str:
     return " (which may not be read)" if os.access(path, os.F_OK) and not os.access(path, os.R_OK) else ""
-
-
-def _reason(error: OSError) -> str:
-    text = error.strerror or str(error)
-    return f"{text[:1].lower()}{text[1:]}"

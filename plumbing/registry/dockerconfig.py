@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from plumbing.errors import system_words
 from plumbing.files import replacing
 from plumbing.registry.authfile import AuthFile, docker_keys, load, servers, to_json
 from plumbing.registry.credential import Credential, CredentialError
@@ -51,10 +52,9 @@ def _change(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
                 value["auths"] = auths
                 _replace(target, (json.dumps(value, indent="\t") + "\n").encode())
     except (OSError, RuntimeError) as error:  # RuntimeError: what `resolve` makes of a link to itself
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        said = system_words(error) if isinstance(error, OSError) else "a link to itself"
         raise CredentialError(
-            f"cannot write '{path}': {reason[:1].lower()}{reason[1:]}; "
-            "set DOCKER_CONFIG to a folder that you may write to"
+            f"cannot write '{path}': {said}; set DOCKER_CONFIG to a folder that you may write to"
         ) from error
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
-from plumbing.errors import Malformed, StoreError
+from plumbing.errors import Malformed, StoreError, system_words
 from plumbing.server.app import application
 from plumbing.server.guard import is_loopback
 from plumbing.store import Store
@@ -111,8 +111,8 @@ def listen(host: str = HOST, port: int = 0) -> socket.socket:
         return listener
     except OSError as error:
         listener.close()
-        reason = (error.strerror or str(error)).lower()
-        raise StoreError(f"cannot listen on '{host}:{port}': {reason}; '--port 0' takes a free one") from error
+        said = f"{system_words(error)}; '--port 0' takes a free one"
+        raise StoreError(f"cannot listen on '{host}:{port}': {said}") from error
 
 
 def _name(host: str, listener: socket.socket) -> str:

@@ -100,7 +100,7 @@ def test_what_is_no_program_of_the_target_is_refused(content: bytes, fault: str,
 
 
 def test_what_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(BinaryError, match=r"cannot read '.*': No such file"):
+    with pytest.raises(BinaryError, match=r"cannot read '.*': no such file"):
         elf.check(tmp_path / "none", _X86_64)
 
 

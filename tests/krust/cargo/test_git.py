@@ -121,7 +121,7 @@ def test_git_runs_only_when_asked_and_once(committed: Shell, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("env", [{"PATH": "/nowhere"}])
 def test_no_git_is_an_error(committed: Shell, tmp_path: Path, env: Mapping[str, str]) -> None:
-    with pytest.raises(SettingError, match="cannot start 'git': No such file or directory; install it"):
+    with pytest.raises(SettingError, match="cannot start 'git': no such file or directory; install it"):
         _ = asked(tmp_path, **env).commit
 
 

@@ -115,5 +115,5 @@ def test_who_asks_on_the_terminal_fails_and_does_not_wait(tmp_path: Path) -> Non
 
 
 def test_a_program_that_cannot_be_started_is_an_error_that_says_how(tmp_path: Path) -> None:
-    with pytest.raises(ToolchainError, match=r"cannot start '.*none': No such file or directory; install Rust"):
+    with pytest.raises(ToolchainError, match=r"cannot start '.*none': no such file or directory; install Rust"):
         process.output([tmp_path / "none"], cwd=tmp_path, env={}, failure="")

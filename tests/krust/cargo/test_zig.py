@@ -67,7 +67,7 @@ def test_what_the_user_has_set_is_no_part_of_it(tools: Toolchain, host: Target, 
 
 def test_a_cache_that_cannot_be_written_is_an_error(tools: Toolchain, host: Target, env, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ToolchainError, match=r"cannot write to the cache '.*': Not a directory; make it writable"):
+    with pytest.raises(ToolchainError, match=r"cannot write to the cache '.*': not a directory; make it writable"):
         zig.environment(tools, [host], env=env, cache=tmp_path / "file")
 
 

@@ -190,7 +190,7 @@ def test_a_persons_file_that_cannot_be_read_is_an_error(case: Case) -> None:
         person(case.person)
     if os.geteuid() != 0:
         case.person.chmod(0)
-        with pytest.raises(SettingError, match="Permission denied; make it readable"):
+        with pytest.raises(SettingError, match="permission denied; make it readable"):
             person(case.person)
 
 
