@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,8 @@ from tests.tools import KRUST, run
 
 _CURL = "curl, the blob alone"
 _SYNCED = "crane, and what it wrote is synced"
+_DISK = "the disk alone: as many files, synced"
+_WRITE = Path(__file__).parents[1] / "durable.py"
 
 
 def measure(bench: Bench, found: Found) -> None:
@@ -47,12 +50,14 @@ def _fetch(bench: Bench, found: Found, count: int) -> None:
             "skopeo": ["skopeo", "copy", "-q", "--src-tls-verify=false", f"docker://{host}/app:v1", f"oci:{place}:v1"],
         }
         deeds = {name: fetching(name, words) for name, words in programs.items() if name in {"krust"} | bench.peers}
-        if count == 1 and "crane" in bench.peers:
-            script = ["sh", "-c", '"$@" && sync -f .', "-", *programs["crane"]]
+        if "crane" in bench.peers:
+            script: list[str | Path] = ["sh", "-c", '"$@" && sync -f .', "-", *programs["crane"]]
             deeds[_SYNCED] = fetching(_SYNCED, script, cwd=bench.folder)
         if count == 1 and "curl" in bench.peers:
             url = f"http://{host}/v2/app/blobs/sha256:{transfer.largest_blob(big).name}"
             deeds[_CURL] = fetching(_CURL, ["curl", "-sSf", "-o", place / "blob", url])
+        size = str(transfer.largest_blob(big).stat().st_size)
+        deeds[_DISK] = fetching(_DISK, [sys.executable, "-IS", _WRITE, place, str(count), size])
         rows = found.table(f"fetch of 1 GiB in {transfer.blobs(count)}", turns(bench.rounds, deeds))
         deeds["krust"]()
         run(KRUST, "verify", "--store", place / "store")
@@ -74,7 +79,8 @@ CASE = Case(
     about="""
 The images of the case before, from docker-registry into an empty place. krust hashes each byte as it comes, and has
 synced each blob to the disk before it ends, as skopeo does. crane does not: so there is a row of crane and `sync -f`,
-which counts for no goal. Afterwards, not counted, `krust verify` reads all of it again.
+and one of what the disk takes for as many files, from memory. These count for no goal. Afterwards, not counted, `krust
+verify` reads all of it again.
 """,
     goals=transfer.goals("fetch"),
     bound="`curl` of the same blob from the same registry",
