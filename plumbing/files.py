@@ -15,6 +15,7 @@ BEFORE = "before"
 """In a staging folder: what stood at the place and is out of the way. While it is there, the folder is not cleared."""
 
 _STAGING = re.compile(r"\.krust\.[0-9a-f]{16}")
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 @contextmanager
@@ -57,7 +58,7 @@ def staging(folder: Path) -> Iterator[Path]:
 
 def sync_folder(path: Path) -> None:
     """Make the names in `path` last: without this a power cut may take back a rename."""
-    descriptor = _open(path)
+    descriptor = os.open(path, _FOLDER)
     try:
         os.fsync(descriptor)
     finally:
@@ -70,7 +71,7 @@ def _make(folder: Path) -> tuple[Path, int]:
         path = folder / f".krust.{os.urandom(8).hex()}"
         path.mkdir(mode=0o700)
         with suppress(FileNotFoundError):  # another found it before it was locked, and took it for a dead one's
-            descriptor = _open(path)
+            descriptor = os.open(path, _FOLDER)
             with suppress(OSError):  # no locks here
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             if path.exists():
@@ -80,7 +81,7 @@ def _make(folder: Path) -> tuple[Path, int]:
 
 def _clear_unless_held(path: Path) -> None:
     with suppress(OSError):
-        descriptor = _open(path)
+        descriptor = os.open(path, _FOLDER | os.O_NOFOLLOW)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _clear(path)
@@ -91,7 +92,3 @@ def _clear_unless_held(path: Path) -> None:
 def _clear(path: Path) -> None:
     if not (path / BEFORE).exists():
         shutil.rmtree(path, ignore_errors=True)
-
-
-def _open(folder: Path) -> int:
-    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)

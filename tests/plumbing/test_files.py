@@ -54,6 +54,13 @@ def test_a_name_may_be_as_long_as_names_can_be(tmp_path: Path) -> None:
     assert names(tmp_path) == ["n" * 255]
 
 
+def test_a_folder_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    write(tmp_path / "link" / "file", b"new")
+    assert names(tmp_path / "folder") == ["file"]
+
+
 def test_a_fault_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
