@@ -218,7 +218,7 @@ def test_an_identity_token_goes_by_post_and_where_that_is_refused_by_get(status:
     assert registry.run().status == 200
     post, get = registry.tokens
     assert post.body is not None
-    assert dict(parse_qsl(b"".join(post.body).decode())) == {
+    assert dict(parse_qsl(b"".join(map(bytes, post.body)).decode())) == {
         "grant_type": "refresh_token",
         "refresh_token": WORD,
         "service": "registry.test",
