@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
 
 from plumbing.registry.problem import Problem
 from plumbing.registry.settings import Clock
@@ -46,6 +45,8 @@ def retry_after(value: str | None, clock: Clock) -> float | None:
     text = (value or "").strip()
     if text.isascii() and text.isdigit():
         return min(float(text[:9]), LONGEST)
+    from email.utils import parsedate_to_datetime  # felt, and hardly ever needed
+
     try:
         moment = parsedate_to_datetime(text)
         return min(max(0.0, moment.timestamp() - clock.now()), LONGEST)
