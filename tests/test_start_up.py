@@ -14,6 +14,8 @@ import pytest
 from tests.tools import KRUST, ROOT, run
 
 _SLOW = {"asyncio", "httpcore", "isal", "rich", "starlette", "uvicorn", "yaml", "ziglang", "zstandard"}
+_LATER = {"concurrent.futures", "krust.cargo.compile", "krust.config.resolve", "krust.image.make"}
+"""What `build` imports while cargo reads the project."""
 
 _RUN = """
 import atexit, os, sys
@@ -54,10 +56,19 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("command", ["cat-manifest it", "rev-parse it", "ls-refs", "cat-config it", "--version"])
 def test_a_small_command_imports_nothing_large(command: str, layout: Path) -> None:
-    done = run(sys.executable, "-c", _RUN, *command.split(), env={"KRUST_STORE": str(layout)})
+    assert not _SLOW & imported_by(*command.split(), store=layout)
+
+
+@pytest.mark.parametrize("command", ["build", "run", "resolve"])
+def test_what_builds_is_not_imported_before_cargo_works(command: str, layout: Path) -> None:
+    assert not (_SLOW | _LATER) & imported_by(command, "--help", store=layout)
+
+
+def imported_by(*words: str, store: Path) -> set[str]:
+    done = run(sys.executable, "-c", _RUN, *words, env={"KRUST_STORE": str(store)})
     modules = done.stderr.decode().rpartition("MODULES")[2].split()
     assert "krust.cli" in modules
-    assert not _SLOW & set(modules)
+    return set(modules)
 
 
 @pytest.mark.alone

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -80,10 +80,18 @@ class Project:
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
-def load(toolchain: Toolchain, directory: Path, *, env: Mapping[str, str], cargo_args: Sequence[str] = ()) -> Project:
+def load(
+    toolchain: Toolchain,
+    directory: Path,
+    *,
+    env: Mapping[str, str],
+    cargo_args: Sequence[str] = (),
+    meanwhile: Callable[[], object] = lambda: None,
+) -> Project:
     """The project that `directory` is, or is in: the nearest Cargo.toml upwards counts, as it does for cargo.
 
     cargo_args  what cargo is to be given when it builds; of these `--config`, `-Z` and `--target-dir` matter here
+    meanwhile   called while cargo reads
     raises      ProjectError where there is no Cargo.toml; CargoError where cargo cannot read it, and has said why
     """
     manifest = find_manifest(directory)
@@ -92,6 +100,7 @@ def load(toolchain: Toolchain, directory: Path, *, env: Mapping[str, str], cargo
         cwd=directory,
         env=env,
         failure=f"cannot read '{manifest}': cargo has said why above",
+        meanwhile=meanwhile,
     )
     return parse(raw.encode(), directory, target_directory=_target_directory(cargo_args, directory))
 

@@ -35,14 +35,29 @@ _STOPPED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def output(
-    command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], failure: str, quiet: bool = False
+    command: Sequence[str | Path],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    failure: str,
+    quiet: bool = False,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> str:
-    """What `command` writes to stdout; as `run` does, otherwise. `quiet`: nobody hears its stderr."""
-    return outputs(command, cwd=cwd, env=env, failure=failure, quiet=quiet)[0]
+    """What `command` writes to stdout; as `run` does, otherwise.
+
+    quiet      nobody hears its stderr
+    meanwhile  called while it runs
+    """
+    return outputs(command, cwd=cwd, env=env, failure=failure, quiet=quiet, meanwhile=meanwhile)[0]
 
 
 def outputs(
-    *commands: Sequence[str | Path], cwd: Path, env: Mapping[str, str], failure: str, quiet: bool = False
+    *commands: Sequence[str | Path],
+    cwd: Path,
+    env: Mapping[str, str],
+    failure: str,
+    quiet: bool = False,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> list[str]:
     """What each of `commands` writes to stdout; they run at once. As `run` does, otherwise.
 
@@ -50,6 +65,7 @@ def outputs(
     """
     stderrs = [subprocess.DEVNULL if quiet or at > 0 else _stderr() for at in range(len(commands))]
     with _interruptible(), _started(*zip(commands, stderrs, strict=True), cwd=cwd, env=env) as children:
+        meanwhile()
         said = [_whole(child, failure) for child in children]
         codes = [child.wait() for child in children]
     for code in codes:

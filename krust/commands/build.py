@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,16 +12,20 @@ from krust.cargo.selection import Selection
 from krust.commands.deliver import Order, deliver, order_options
 from krust.commands.options import CargoCommand, passed, selection_options, settings_options
 from krust.errors import BinaryError
-from krust.image.make import groups
-from krust.image.plan import Plan, Workshop
+from krust.image.opening import open_workshop
 from krust.settings import Settings
 from plumbing.commands.network import Network, network_options
 from plumbing.commands.options import store_option
 from plumbing.store import Store
 
+if TYPE_CHECKING:
+    from krust.image.plan import Plan, Workshop
+
 
 def verify(workshop: Workshop, plans: Sequence[Plan]) -> None:
     """Compile `plans` twice. Raises BinaryError where the executables differ; each place is said before."""
+    from krust.image.make import groups
+
     found = [difference for group in groups(plans) for difference in workshop.differences(group)]
     for difference in found:
         workshop.settings.console.say(str(difference))
@@ -61,7 +66,7 @@ def command(
     """
     settings: Settings = ctx.obj
     order.check(flags)
-    workshop = Workshop.open(settings, directory, flags=flags, cargo_args=passed(ctx), allow_dynamic=allow_dynamic)
+    workshop = open_workshop(settings, directory, flags=flags, cargo_args=passed(ctx), allow_dynamic=allow_dynamic)
     plans = workshop.plans(selection, network, store, offline=order.offline)
     if verify_reproducible:
         verify(workshop, plans)

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from krust.cargo.git import Git
 from krust.commands.options import taking
 from krust.errors import SettingError
-from krust.image.make import Compile, Made, make
-from krust.image.plan import Plan
-from krust.image.steps import Steps
 from krust.settings import Settings
 from plumbing.commands.network import Network, jobs_option
-from plumbing.oci import document
 from plumbing.store import Store
+
+if TYPE_CHECKING:
+    from krust.cargo.git import Git
+    from krust.image.make import Compile, Made
+    from krust.image.plan import Plan
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -112,6 +112,8 @@ def deliver(
     """As `fulfil`, and print what `order` says."""
     made = fulfil(order, store, plans, compile, network, created=created)
     if order.as_json:
+        from plumbing.oci import document
+
         accounts = [document.dump(account(store, one)).decode() for one in made]
         click.echo(accounts[0] if len(accounts) == 1 else f"[{','.join(accounts)}]")
     else:
@@ -132,6 +134,9 @@ def fulfil(
                 f"cannot tell where to push '{plan.settings.name}': "
                 "set KRUST_REPO, or give '--repo', '--image' or '--no-push'"
             )
+    from krust.image.make import make
+    from krust.image.steps import Steps
+
     steps = Steps(store, tracing=order.trace is not None)
     made = make(
         steps,

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from krust.cargo.git import Git
 from krust.commands.deliver import reference
 from krust.commands.texts import Wanted
 from krust.errors import Faults, KubeError, SettingError
-from krust.image.make import Made
 from krust.kube.lock import Locked, parse, written
 from plumbing.errors import PlumbingError, system_words
 from plumbing.store import Store
+
+if TYPE_CHECKING:
+    from krust.image.make import Made
 
 
 class LockFile:

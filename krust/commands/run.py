@@ -21,7 +21,7 @@ from krust.commands.deliver import Order, fulfil, reference
 from krust.commands.options import Passing, passed, selection_options, settings_options
 from krust.config.values import LOCAL
 from krust.errors import EngineError, ProgramMissing
-from krust.image.plan import Workshop
+from krust.image.opening import open_workshop
 from krust.kube import kubectl, pod
 from krust.settings import Settings
 from plumbing.commands.network import Network, network_options
@@ -199,7 +199,7 @@ def command(
     program = kubectl.find(settings.env) if kube else find_engine(engine, settings.env)
     if not kube:
         flags = {**flags, "platforms": flags["platforms"] or (LOCAL,)}
-    workshop = Workshop.open(settings, directory, flags=flags)
+    workshop = open_workshop(settings, directory, flags=flags)
     plans = workshop.plans(selection, network, store, offline=offline)
     if len(plans) != 1 or (len(plans[0].platforms) != 1 and not kube):
         raise click.UsageError("cannot run several images at once: name one binary, and one platform")

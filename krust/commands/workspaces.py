@@ -12,8 +12,7 @@ from krust.cargo.selection import Selection
 from krust.commands.deliver import Order, fulfil, reference
 from krust.commands.texts import Wanted
 from krust.errors import Faults, KubeError
-from krust.image.make import Made
-from krust.image.plan import Plan, Workshop
+from krust.image.opening import open_workshop
 from krust.settings import Settings
 from plumbing.commands.network import Network
 from plumbing.errors import PlumbingError
@@ -21,6 +20,8 @@ from plumbing.store import Store
 
 if TYPE_CHECKING:
     from krust.cargo.compile import Binary
+    from krust.image.make import Made
+    from krust.image.plan import Plan, Workshop
 
 
 @dataclass(kw_only=True)
@@ -99,4 +100,4 @@ class Workspaces:
         return replace(workshop, directory=directory)
 
     def _open(self, directory: Path) -> Workshop:
-        return Workshop.open(self.settings, directory, flags=self.flags, cargo_args=self.cargo_args)
+        return open_workshop(self.settings, directory, flags=self.flags, cargo_args=self.cargo_args)

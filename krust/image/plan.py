@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from krust.cargo import compile, metadata, toolchain
+from krust.cargo import compile
 from krust.cargo.compile import Request
 from krust.cargo.git import Git
 from krust.cargo.metadata import BinaryTarget, Project
 from krust.cargo.selection import Selection, select
 from krust.cargo.targets import TARGETS
 from krust.cargo.toolchain import Toolchain
-from krust.config.resolve import ImageSettings, resolve, user_config_path, with_default_binaries
+from krust.config.resolve import ImageSettings, resolve, user_config_path
 from krust.image import base as bases
 from krust.settings import Settings
 from plumbing.commands.network import Network
@@ -46,7 +46,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
-    """A cargo project, the compiler that counts there, and what is said to both.
+    """A cargo project, the compiler that counts there, and what is said to both; see `opening`.
 
     flags   of the command line, by the names of settings
     """
@@ -58,30 +58,6 @@ class Workshop:
     flags: Mapping[str, object]
     cargo_args: tuple[str, ...]
     allow_dynamic: bool = False
-
-    @classmethod
-    def open(
-        cls,
-        settings: Settings,
-        directory: Path,
-        *,
-        flags: Mapping[str, object],
-        cargo_args: Sequence[str] = (),
-        allow_dynamic: bool = False,
-    ) -> Workshop:
-        """The project that `directory` is, or is in. Raises ProjectError, ToolchainError, CargoError."""
-        metadata.find_manifest(directory)
-        tools = toolchain.find(directory, env=settings.env, cache=settings.cache)
-        project = metadata.load(tools, directory, env=settings.env, cargo_args=cargo_args)
-        return cls(
-            settings=settings,
-            toolchain=tools,
-            project=with_default_binaries(project),
-            directory=directory,
-            flags=flags,
-            cargo_args=tuple(cargo_args),
-            allow_dynamic=allow_dynamic,
-        )
 
     @property
     def git(self) -> Git:

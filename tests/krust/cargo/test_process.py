@@ -71,6 +71,19 @@ def test_what_the_reader_raises_ends_the_child_too() -> None:
     assert gone(pids)
 
 
+def test_what_is_to_be_done_meanwhile_is_done_while_the_child_runs(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    said = process.output(
+        ["cat", pipe],
+        cwd=tmp_path,
+        env={"PATH": os.defpath},
+        failure="cannot x",
+        meanwhile=lambda: pipe.write_text("now"),  # waits for who reads it
+    )
+    assert said == "now"
+
+
 def test_a_handler_that_someone_has_set_is_left() -> None:
     seen: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))

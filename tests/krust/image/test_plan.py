@@ -12,7 +12,8 @@ from krust.cargo.selection import Selection
 from krust.cargo.targets import TARGETS
 from krust.console import Console
 from krust.errors import ProjectError, SettingError
-from krust.image.plan import Plan, Workshop
+from krust.image.opening import open_workshop
+from krust.image.plan import Plan
 from krust.settings import Settings
 from plumbing.commands.network import Network
 from plumbing.store import Store
@@ -43,7 +44,7 @@ def plans(tmp_path: Path, store: Store, network: Network) -> Plans:
 
     def plans(directory: str = "", flags: Mapping[str, object] | None = None, **selected: object) -> list[Plan]:
         settings = Settings(env=dict(os.environ), here=tmp_path, console=Console(quiet=True))
-        workshop = Workshop.open(settings, project / directory, flags=flags or {})
+        workshop = open_workshop(settings, project / directory, flags=flags or {})
         return workshop.plans(Selection(**selected), network, store, offline=True)  # type: ignore[arg-type]
 
     return plans
