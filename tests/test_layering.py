@@ -35,7 +35,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "plumbing.oci": ("plumbing.errors",),
     "plumbing.files": (),
     "plumbing.layer": _VALUES,
-    "plumbing.store": _VALUES,
+    "plumbing.store": (*_VALUES, "plumbing.files"),
     "plumbing.registry": (*_VALUES, "plumbing.files"),  # logins are written whole
     "plumbing.sync": _NOUNS,
     "plumbing.archive": _NOUNS,  # a store out of a tar: it needs both nouns, as sync does

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from plumbing.errors import DigestMismatch, Malformed, NotFound, StoreError
+from plumbing.files import sync_folder
 from plumbing.oci.digest import Digest
 from plumbing.store import facts, lock
 from plumbing.store.files import (
@@ -22,7 +23,6 @@ from plumbing.store.files import (
     open_regular,
     reason,
     start_writing,
-    sync_folder,
 )
 
 if TYPE_CHECKING:

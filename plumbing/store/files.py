@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from plumbing.errors import StoreError
+from plumbing.files import sync_folder
 from plumbing.store import facts
 
 
@@ -65,15 +66,6 @@ def start_writing(descriptor: int, start: int, count: int) -> None:
     if hasattr(os, "posix_fadvise"):
         with suppress(OSError):  # it is advice
             os.posix_fadvise(descriptor, start, count, os.POSIX_FADV_DONTNEED)
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in `path` last: without this a power cut may take back a rename."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def make_folder(path: Path, *, below: Path) -> None:

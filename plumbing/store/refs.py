@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from plumbing.errors import Malformed, NotFound, RefConflict, StoreError
+from plumbing.files import sync_folder
 from plumbing.oci import document, mediatype
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
@@ -166,7 +167,7 @@ class Refs:
                 entries = change(before)
                 after = raw if entries == before and "manifests" in value else lines.dump(value, entries)
             if after == raw:
-                files.sync_folder(self._root)  # who wrote it may have been killed before it did so
+                sync_folder(self._root)  # who wrote it may have been killed before it did so
                 return
             staging = self._root / "tmp"
             with files.failing_as("write", self._path):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from plumbing.errors import DigestMismatch, Malformed, NotFound, StoreError
+from plumbing.files import sync_folder
 from plumbing.oci import document, mediatype
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import ALGORITHMS, Digest
@@ -108,7 +109,7 @@ class Store:
             for folder in ("tmp", hints.FOLDER):
                 with suppress(FileNotFoundError):
                     shutil.rmtree(self.path / folder)
-            files.sync_folder(self.path)
+            sync_folder(self.path)
 
     # reading
 
