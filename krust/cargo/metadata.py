@@ -222,7 +222,7 @@ def _none(
 
 
 def _several(found: Sequence[BinaryTarget], wanted: str | None) -> ProjectError:
-    subject = f"'{wanted}' is" if wanted is not None else "there are"
+    subject = f"'{wanted}' may be" if wanted is not None else "there are"
     names = {each.package.name for each in found}
     ways = [_flags(each) if len(names) == 1 else f"-p {each.package.name} {_flags(each)}" for each in found]
     return ProjectError(f"cannot choose a binary: {subject} several binaries; name one of {', '.join(ways)}")

@@ -96,7 +96,7 @@ def test_the_workspace_is_every_binary_but_where_one_is_the_default(project: Pro
             "-p=three -p=four --bin=server",
             r"cannot choose bin 'server': three and four have it; name one of them alone$",
         ),
-        ("--bin=server", r"'server' is several binaries; name one of -p three --bin server, -p four --bin server$"),
+        ("--bin=server", r"'server' may be several binaries; name one of -p three --bin server, -p four --bin server$"),
         ("--example=show", r"-p lib --example show, -p one --example show$"),
     ],
 )
