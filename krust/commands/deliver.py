@@ -132,7 +132,7 @@ def fulfil(
         if plan.settings.repository is None and not order.no_push:
             raise SettingError(
                 f"cannot tell where to push '{plan.settings.name}': "
-                "set KRUST_REPO, or give '--repo', '--image' or '--no-push'"
+                "set KRUST_REPO, or give '--repo', such as ghcr.io/me; 'krust build --no-push' needs none"
             )
     from krust.image.make import make
     from krust.image.steps import Steps

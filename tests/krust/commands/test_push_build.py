@@ -78,7 +78,7 @@ def test_the_tag_moves_with_the_source_and_a_repetition_asks_little(krust: Krust
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        ([], 1, "set KRUST_REPO, or give '--repo', '--image' or '--no-push'"),
+        ([], 1, "set KRUST_REPO, or give '--repo', such as ghcr.io/me; 'krust build --no-push' needs none"),
         (["--repo", "UPPER/x"], 1, "UPPER/x"),
         (["--image", "host.example/UPPER"], 1, "UPPER"),
         (["--image", "a.example/x", "--repo", "b.example"], 2, "--image takes the place"),
