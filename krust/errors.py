@@ -44,7 +44,7 @@ class Faults(KrustError):
         if len(faults) == 1:
             raise faults[0]
         if faults:
-            raise cls("\n".join(dict.fromkeys(map(str, faults))))
+            raise cls(*dict.fromkeys(line for fault in faults for line in str(fault).split("\n")))
 
 
 class ProgramMissing(KrustError):
