@@ -80,7 +80,7 @@ class Seen:
 
 Tree = Mapping[str, Seen]
 
-STAGING = ("tmp", ".krust.", ".config.json.")
+STAGING = ("tmp", ".krust.")
 """How the names begin of what is on its way to another place."""
 
 
