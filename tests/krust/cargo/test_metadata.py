@@ -135,5 +135,5 @@ def test_a_manifest_that_cargo_cannot_read_is_cargos_to_explain(write: Write, to
 def test_a_directory_without_a_project_is_an_error(tmp_path: Path, tools, env) -> None:
     with pytest.raises(ProjectError, match=r"no Cargo.toml in it or above it; name a cargo project"):
         metadata.load(tools, tmp_path, env=env)
-    with pytest.raises(ProjectError, match="no such directory; name the one that holds a Cargo.toml"):
+    with pytest.raises(ProjectError, match=r"no such directory; name the one that holds a Cargo\.toml"):
         metadata.load(tools, tmp_path / "none", env=env)

@@ -197,7 +197,7 @@ LISTS = f"m: &m {{labels: {{b: c}}}}\nl: &l [{'*m, ' * 3000}]\nx: [{'{<<: *l}, '
 
 @pytest.mark.parametrize("characters", [CHAIN, LISTS], ids=["a chain", "a list"])
 def test_merges_cost_no_more_than_they_are_long(characters: str) -> None:
-    """Each key of the chain in every mapping after it would take 130 MB, and each of the lists in each mapping seconds."""
+    """Each key of the chain in every mapping after it would take 130 MB; each of the lists in each mapping, seconds."""
     tracemalloc.start()
     began = time.process_time()
     try:
