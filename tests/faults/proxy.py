@@ -180,10 +180,10 @@ def proxy(target: int, spoil: Spoil | None = None) -> Iterator[Proxy]:
 
 
 @contextmanager
-def silent() -> Iterator[int]:
-    """A port that takes connections and says nothing, for the time of the block."""
+def silent() -> Iterator[socket.socket]:
+    """What takes connections and says nothing, for the time of the block. It can be read from once there is one."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
-        yield listener.getsockname()[1]
+        yield listener
 
 
 def until(condition: object, seconds: float = 20) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from select import select
 
 import pytest
 
@@ -49,9 +50,9 @@ def stuck(how: str, folder: Path) -> Iterator[Stuck]:
     push = ["push", str(folder / "app")]
     with ExitStack() as stack:
         if how == "nobody answers":
-            port = stack.enter_context(silent())
-            began = time.monotonic()
-            yield Stuck([*push, f"127.0.0.1:{port}/app:v1"], lambda: time.monotonic() - began > 1)
+            listener = stack.enter_context(silent())
+            port = listener.getsockname()[1]
+            yield Stuck([*push, f"127.0.0.1:{port}/app:v1"], lambda: bool(select([listener], [], [], 0)[0]))
         elif how == "no answer to the last PUT":
             r = stack.enter_context(registry(commit_then_timeout=True))
             yield Stuck([*push, f"{r.host}/app:v1"], lambda: len(r.seen("PUT")) >= 4)
