@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -91,4 +90,6 @@ def _clear_unless_held(path: Path) -> None:
 
 def _clear(path: Path) -> None:
     if not (path / BEFORE).exists():
+        import shutil  # here: it brings bz2 and lzma, and every command would
+
         shutil.rmtree(path, ignore_errors=True)

@@ -117,8 +117,6 @@ class Workshop:
         return [*quiet, *([f"--features={','.join(features)}"] if features else []), *self.cargo_args]
 
     def _plan(self, target: BinaryTarget, git: Git, network: Network, store: Store, *, offline: bool) -> Plan:
-        from krust.image.files import sources  # here: few images have any
-
         image = resolve(
             self.project,
             target,
@@ -129,12 +127,19 @@ class Workshop:
         )
         for note in image.notes:
             self.settings.console.say(note)
-        files = sources(self.project, image) if image.files or image.data else ()
+        files = self._files(image)  # before anyone is asked for platforms
         if image.platforms == "all":
             platforms = self._all(image.base, network, store, offline=offline)
         else:
             platforms = image.platforms
         return Plan(settings=image, platforms=platforms, files=files, workspace=self.project.root)
+
+    def _files(self, image: ImageSettings) -> tuple[Source, ...]:
+        if not image.files and not image.data:
+            return ()
+        from krust.image.files import sources  # here: few images have any
+
+        return sources(self.project, image)
 
     def _all(self, base: str, network: Network, store: Store, *, offline: bool) -> tuple[Platform, ...]:
         """The platforms of a base, without those that krust cannot build for, of which it says so."""
