@@ -66,7 +66,9 @@ def make(
     """
     _distinct(plans)
     with _Works(steps, plans, network, created=created, push=push, offline=offline, jobs=jobs) as works:
-        works.fetch_bases()  # before anything is compiled: one that cannot be had is nothing to wait for
+        # before anything is compiled: what cannot be had, or reached, is nothing to wait for
+        works.reach_registries()
+        works.fetch_bases()
         for group in groups(plans):
             works.settle()  # or cargo may put another program of the same name in the place of one that is still read
             compile(group, works.take)
@@ -143,6 +145,12 @@ class _Works:
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         self._writer.shutdown(cancel_futures=True)  # waits: a blob that is half written is cleared away by its writer
         self._sender.shutdown(wait=kind is None, cancel_futures=True)
+
+    def reach_registries(self) -> None:
+        """Make sure that there is a way to each registry that an image is to be sent to."""
+        targets = [work.plan.settings.repository for work in self._work.values() if self._push]
+        for host in dict.fromkeys(target.registry for target in targets if target is not None):
+            self._network.registry(host).ping()
 
     def fetch_bases(self) -> None:
         """Make the bases that registries have be in the store. What is made here is made when it is needed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,17 @@ def test_where_it_goes_and_which_tags_move(
     assert all(means(r, f"{repository}:{tag}") == digest for tag in moved)
     assert r.store.complete(r.store.describe(digest))
     assert krust("rev-parse", built.stdout.strip()).stdout.strip() == str(digest), "what it printed is a name here"
+
+
+def test_a_registry_that_cannot_be_reached_is_said_before_anything_is_compiled(
+    krust: Krust, hello: Path, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host = f"127.0.0.1:{server.getsockname()[1]}"  # closed again, so nobody listens
+    built = krust("build", "--repo", host, hello, env={"CARGO_TARGET_DIR": str(tmp_path / "target")})
+    assert built.code == 1
+    assert built.stderr.startswith(f"krust: cannot reach '{host}': ")
+    assert not (tmp_path / "target").exists()
 
 
 def test_the_tag_moves_with_the_source_and_a_repetition_asks_little(krust: Krust, hello: Path, r: Registry) -> None:
