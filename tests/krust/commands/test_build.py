@@ -148,33 +148,32 @@ def open_folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_another_user_gets_the_same_digest(krust: Krust, hello: Path, open_folder: Path) -> None:
-    require(os.geteuid() == 0 and shutil.which("mount"), "only root can become another user")
+    require(os.geteuid() == 0 and shutil.which("unshare"), "only root can become another user")
     setpriv = require_tool("setpriv")
     one = krust("build", "--no-push", hello)
     place = Path(shutil.copytree(hello, open_folder / "theirs", ignore=shutil.ignore_patterns("target")))
     for path in (place, *place.rglob("*")):
         os.chown(path, 65534, 65534)
-    # the compiler may lie in a home that only its owner can read: they see the same one at another place
+    # the compiler may lie in a home that only its owner can read: they see the same one at another place, which they
+    # alone see, and none can write to, for whoever clears up after a killed test would clear the compiler away
     compiler = open_folder / "compiler"
     compiler.mkdir()
-    run("mount", "--bind", run("rustc", "--print=sysroot", cwd=hello).stdout.decode().strip(), compiler)
-    try:
-        # so may the interpreter that runs this; to execute it takes this capability
-        keep = "+dac_read_search"
-        done = run(
-            setpriv, "--reuid=65534", "--regid=65534", "--clear-groups", f"--inh-caps={keep}", f"--ambient-caps={keep}",
-            *(KRUST, "build", "--no-push"),
-            cwd=place,
-            env={
-                "HOME": str(place),
-                "XDG_CACHE_HOME": str(place / "cache"),
-                "CARGO_HOME": str(place / "cargo"),
-                "CARGO": str(compiler / "bin" / "cargo"),
-                "RUSTC": str(compiler / "bin" / "rustc"),
-            },
-        )  # fmt: skip
-    finally:
-        run("umount", compiler)
+    sysroot = run("rustc", "--print=sysroot", cwd=hello).stdout.decode().strip()
+    mounted = 'mount --bind -o ro "$0" "$1" && shift && exec "$@"'
+    keep = "+dac_read_search"  # so may the interpreter that runs this; to execute it takes this capability
+    done = run(
+        *("unshare", "--mount", "sh", "-c", mounted, sysroot, compiler),
+        setpriv, "--reuid=65534", "--regid=65534", "--clear-groups", f"--inh-caps={keep}", f"--ambient-caps={keep}",
+        *(KRUST, "build", "--no-push"),
+        cwd=place,
+        env={
+            "HOME": str(place),
+            "XDG_CACHE_HOME": str(place / "cache"),
+            "CARGO_HOME": str(place / "cargo"),
+            "CARGO": str(compiler / "bin" / "cargo"),
+            "RUSTC": str(compiler / "bin" / "rustc"),
+        },
+    )  # fmt: skip
     assert done.stdout.decode().partition("@")[2] == one.stdout.partition("@")[2]
     assert {path.stat().st_uid for path in (place / ".krust").rglob("*")} == {65534}
 
