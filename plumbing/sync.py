@@ -13,7 +13,7 @@ from threading import Event, Semaphore
 from plumbing.errors import Malformed
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
-from plumbing.oci.exchange import Extent, Progress, Sink, Source, Stream
+from plumbing.oci.exchange import Progress, Sink, Source, Stream
 from plumbing.oci.index import Index, is_node
 from plumbing.oci.manifest import Manifest
 from plumbing.oci.mediatype import NONDISTRIBUTABLE
@@ -150,12 +150,6 @@ class _WatchedStream:
         if data:
             self._watched.advance(self._descriptor, len(data))
         return data
-
-    def extent(self, size: int, /) -> Extent | None:
-        extent = self._stream.extent(size)
-        if extent is not None:
-            self._watched.advance(self._descriptor, len(extent))
-        return extent
 
     def close(self) -> None:
         if self._is_open:

@@ -70,7 +70,7 @@ class Door:
 
 DOORS = (
     Door(
-        ("httpcore", "h11", "httpx", "http.client", "urllib.request", "requests", "urllib3"),
+        ("httpcore", "httpx", "http.client", "urllib.request", "requests", "urllib3"),
         ("plumbing.registry",),
         "one way out to the network, which knows about credentials, redirects and retries",
     ),

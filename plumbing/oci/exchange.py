@@ -7,31 +7,10 @@ from typing import Protocol, Self
 from plumbing.oci.descriptor import Descriptor
 
 
-class Extent(Protocol):
-    """Bytes of a file, left where they are: the kernel can send them, and nobody has to hold them.
-
-    `bytes` reads them. Raises DigestMismatch where they are gone, StoreError.
-    """
-
-    @property
-    def start(self) -> int:
-        """Their place in the file, in bytes."""
-
-    def fileno(self) -> int:
-        """The file, which is open for as long as the stream that they came from."""
-
-    def __len__(self) -> int: ...
-
-    def __bytes__(self) -> bytes: ...
-
-
 class Stream(Protocol):
     """Bytes that are verified while they are read: `read` gives b"" at the end only if all before was right."""
 
     def read(self, size: int = -1, /) -> bytes: ...
-
-    def extent(self, size: int, /) -> Extent | None:
-        """As `read`, for whoever need not see the bytes; None at the end, and where they have to be read."""
 
     def close(self) -> None: ...
 

@@ -39,9 +39,6 @@ class ReadOnce:
 class _Kept(BytesIO):
     """What was verified when it was read."""
 
-    def extent(self, size: int, /) -> None:
-        """No part of a file."""
-
     def __exit__(self, *exception: object) -> None:
         self.close()
 

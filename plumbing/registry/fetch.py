@@ -59,9 +59,6 @@ class BlobStream:
         data, self._rest = self._rest[:size], self._rest[size:]
         return data
 
-    def extent(self, size: int, /) -> None:
-        """None: there is no file."""
-
     def close(self) -> None:
         if self._answer is not None:
             self._answer.close()

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from plumbing.oci.exchange import Extent
 from plumbing.registry.problem import Problem
 from plumbing.registry.retry import TRIES
 
@@ -32,12 +31,12 @@ class NoTls(Lost):
 
 
 class Body(Protocol):
-    """What a request carries, in pieces. Each iteration begins with the first byte."""
+    """What a request carries. Each iteration begins with the first byte."""
 
     @property
     def length(self) -> int: ...
 
-    def __iter__(self) -> Iterator[bytes | Extent]: ...
+    def __iter__(self) -> Iterator[bytes]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,6 @@ from urllib.parse import quote, unquote, urlsplit
 import httpcore
 
 from plumbing.errors import Malformed, RegistryError
-from plumbing.oci.exchange import Extent
-from plumbing.registry import bulk
 from plumbing.registry.message import Answer, Body, Headers, Lost, NoTls, Request
 from plumbing.registry.origin import Origin, is_loopback, split
 from plumbing.registry.settings import Settings
@@ -27,8 +25,7 @@ from plumbing.registry.wire import Wires
 
 _SAFE = "".join(map(chr, range(0x21, 0x7F)))  # a URL's own bytes: none of them is ours to change
 _KEPT = 16  # idle connections, a few more than blobs are moved at once
-_LONG = 16 << 20  # bytes of an answer that are worth a connection
-_BULK = 1 << 18  # bytes of a request that are, where there is no TLS to be agreed on
+_LONG = 16 << 20  # bytes of a body that are worth a connection
 _PIECE = 512 << 10
 
 
@@ -45,12 +42,8 @@ class Transport:
         """The answer's head; its body is read from it. Raises Lost, RegistryError, or what `request.body` raises."""
         origin = Origin.of(request.url)
         body = _Stream(request.body)
-        outgoing = self._outgoing(request, origin, body)
         with body, _failing(origin):
-            if self._is_bulk(request, origin):
-                response = bulk.exchange(self._wires, outgoing, body.pieces)
-            else:
-                response = self._pool(origin).handle_request(outgoing)
+            response = self._pool(origin).handle_request(self._outgoing(request, origin, body))
         headers = Headers((_text(name), _text(value)) for name, value in response.headers)
         length = 0 if headers.get("transfer-encoding") else headers.length or 0  # else its end is seen when it comes
         chunks = _chunks(response, length, origin, request.silence or self._settings.silence)
@@ -90,11 +83,6 @@ class Transport:
                 },
             },
         )
-
-    def _is_bulk(self, request: Request, origin: Origin) -> bool:
-        """Whether the body is worth a connection that the kernel can send it on: no TLS, and no proxy before it."""
-        long = request.body is not None and request.body.length >= _BULK
-        return long and origin.scheme == "http" and not proxy_for(origin, self._settings)
 
     def _address(self, origin: Origin) -> tuple[str, int]:
         """Where to connect to: host, without brackets, and port."""
@@ -138,19 +126,19 @@ class _Stream:
     """A body as httpcore takes it. `with` it: where an answer comes early, nobody else ends what it was reading."""
 
     def __init__(self, body: Body | None) -> None:
-        self.pieces = _pieces(body)
+        self._parts = _parts(body)
 
     def __iter__(self) -> Iterator[bytes]:
-        return map(bytes, self.pieces)
+        return self._parts
 
     def __enter__(self) -> _Stream:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.pieces.close()
+        self._parts.close()
 
 
-def _pieces(body: Body | None) -> Generator[bytes | Extent, None, None]:
+def _parts(body: Body | None) -> Generator[bytes, None, None]:
     if body is not None:
         yield from body
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from plumbing.errors import DigestMismatch, RegistryError
 from plumbing.oci.descriptor import Descriptor
-from plumbing.oci.exchange import Extent, Source
+from plumbing.oci.exchange import Source
 from plumbing.registry import redirect, retry
 from plumbing.registry.client import Client
 from plumbing.registry.fetch import PROGRESS
@@ -23,7 +23,6 @@ from plumbing.registry.problem import Problem
 from plumbing.registry.refusal import said
 
 _CHUNK = 1 << 18  # bytes that are read and sent at once
-_EXTENT = 1 << 20  # and of those that are left in their file
 _SMALLEST = 5 << 20  # bytes of a chunk of an upload, which ECR does not take smaller
 _ACCEPTED = frozenset({201, 202, 204})
 _CLOSED = frozenset({200, 201, 204})
@@ -51,19 +50,23 @@ class Part:
     def length(self) -> int:
         return self.end - self.start
 
-    def __iter__(self) -> Iterator[bytes | Extent]:
+    def __iter__(self) -> Iterator[bytes]:
         at = 0
         with self.source.open_unverified(self.blob) as stream:
             while at < self.end:
-                ahead = min(_EXTENT, self.end - at) if at >= self.start else self.start - at
-                piece = stream.extent(ahead) or stream.read(min(_CHUNK, ahead))
-                if not piece:
-                    raise self._changed(f"{at} bytes, expected {self.blob.size}")
-                if at >= self.start:
-                    yield piece
-                at += len(piece)
+                data = stream.read(_CHUNK)
+                if not data:
+                    raise DigestMismatch(
+                        self.blob.digest, f"{at} bytes, expected {self.blob.size}", where="what is sent"
+                    )
+                if at + len(data) > self.start:
+                    yield data if self.start <= at and at + len(data) <= self.end else data[self._within(at)]
+                at += len(data)
             if self.end == self.blob.size and stream.read(1):
                 raise self._changed(f"more than {self.blob.size} bytes")
+
+    def _within(self, at: int) -> slice:
+        return slice(max(0, self.start - at), self.end - at)
 
     def _changed(self, found: str) -> DigestMismatch:
         return DigestMismatch(self.blob.digest, found, where="what is sent")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import select
 import socket
 import threading
 import time
@@ -13,8 +11,6 @@ from typing import Any
 from weakref import WeakSet
 
 import httpcore
-
-from plumbing.oci.exchange import Extent
 
 LEAST = 10
 """Bytes a second, below which an answer is as good as none. cargo has the same limit."""
@@ -35,7 +31,7 @@ class Wires(httpcore.SyncBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> Wire:
+    ) -> httpcore.NetworkStream:
         return self.keep(super().connect_tcp(host, port, timeout, local_address, socket_options))
 
     def keep(self, stream: httpcore.NetworkStream) -> Wire:
@@ -78,24 +74,6 @@ class Wire(httpcore.NetworkStream):
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._waited, self._came = 0.0, 0
         self._stream.write(buffer, timeout)
-
-    def send(self, extent: Extent, timeout: float | None = None) -> None:
-        """As `write`, of bytes that the kernel takes from their file by itself. Not for TLS, which has to see them."""
-        plain: socket.socket = self.get_extra_info("socket")
-        plain.settimeout(timeout)  # so that nothing blocks but `poll`
-        room = select.poll()
-        room.register(plain, select.POLLOUT)
-        sent = 0
-        with suppress(OSError):  # the file's or the socket's; whose, and why, is seen below, as where a file was cut
-            while sent < len(extent):
-                if not room.poll(None if timeout is None else timeout * 1000):
-                    raise httpcore.WriteTimeout
-                count = os.sendfile(plain.fileno(), extent.fileno(), extent.start + sent, len(extent) - sent)
-                if not count:
-                    break
-                sent += count
-        if sent < len(extent):
-            self.write(bytes(extent)[sent:], timeout)
 
     def start_tls(self, *args: Any, **more: Any) -> httpcore.NetworkStream:
         return self._wires.keep(self._stream.start_tls(*args, **more))

@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
@@ -185,23 +184,6 @@ class BlobReader:
         self._take(memoryview(buffer)[:count], end=not count)
         return count
 
-    def extent(self, size: int, /) -> BlobExtent | None:
-        """As `read`, with the bytes left in their file; None at the end, and where they are to be verified."""
-        if self._hasher is not None:
-            return None
-        with failing_as("read", self._path):
-            start = self._file.tell()
-            end = min(start + size, os.fstat(self._file.fileno()).st_size)
-            return BlobExtent(self, start, self._file.seek(end) - start) if start < end else None
-
-    def at(self, start: int, size: int) -> bytes:
-        """`size` bytes from `start` on, not verified. Raises DigestMismatch where there are fewer."""
-        with failing_as("read", self._path):
-            data = os.pread(self._file.fileno(), size, start)
-        if len(data) < size:
-            raise DigestMismatch(self._digest, f"{start + len(data)} bytes", where=self._path.parents[2])
-        return data
-
     def _take(self, data: bytes | memoryview, *, end: bool) -> None:
         if self._hasher is None:
             return
@@ -217,24 +199,6 @@ class BlobReader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-@dataclass(frozen=True, slots=True)
-class BlobExtent:
-    """`size` bytes of a blob from `start` on, left in its file. plumbing/oci/exchange.py, Extent."""
-
-    blob: BlobReader
-    start: int
-    size: int
-
-    def fileno(self) -> int:
-        return self.blob.fileno()
-
-    def __len__(self) -> int:
-        return self.size
-
-    def __bytes__(self) -> bytes:
-        return self.blob.at(self.start, self.size)
 
 
 class BlobWriter:

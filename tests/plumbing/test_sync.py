@@ -304,8 +304,6 @@ class _SlowStream:
         time.sleep(0.001)
         return b"\0" if time.monotonic() < self.end else b""
 
-    def extent(self, size: int, /) -> None: ...
-
     def close(self) -> None: ...
 
     def __enter__(self) -> _SlowStream:

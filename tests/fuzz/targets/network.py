@@ -20,7 +20,7 @@ from plumbing.oci.exchange import Stream
 from plumbing.oci.index import Index
 from plumbing.registry import Clock, Credential, Registry, Repository, Settings
 from plumbing.registry.transport import Transport
-from plumbing.registry.wire import Wire, Wires
+from plumbing.registry.wire import Wires
 from tests.fuzz.target import target, tried
 
 _HOST = "registry.example"
@@ -37,8 +37,6 @@ _BLOB = Descriptor.of(b"hello", mediatype.LAYER)
 
 class _Blob(io.BytesIO):
     """What is pushed."""
-
-    def extent(self, size: int, /) -> None: ...
 
     def __exit__(self, *exception: object) -> None:
         self.close()
@@ -85,7 +83,7 @@ class _Network(Wires):
         super().__init__()
         self._answers = answers
 
-    def connect_tcp(self, *_: Any, **more: Any) -> Wire:
+    def connect_tcp(self, *_: Any, **more: Any) -> httpcore.NetworkStream:
         return self.keep(_Answers(next(self._answers, b"")))
 
 
