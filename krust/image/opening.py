@@ -41,4 +41,4 @@ def open_workshop(
 
 
 def _ahead() -> None:
-    import krust.image.plan  # noqa: F401
+    import krust.image.plan  # noqa: F401  (it is kept by Python, for the import that names what is in it)

@@ -15,14 +15,7 @@ from plumbing.errors import DigestMismatch, Malformed, NotFound, StoreError
 from plumbing.files import sync_folder
 from plumbing.oci.digest import Digest
 from plumbing.store import facts, lock
-from plumbing.store.files import (
-    failing_as,
-    make_folder,
-    open_descriptor,
-    open_regular,
-    reason,
-    start_writing,
-)
+from plumbing.store.files import failing_as, make_folder, open_descriptor, open_regular, reason, start_writing
 
 if TYPE_CHECKING:
     from plumbing.store.beside import Beside

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
-from plumbing.errors import StoreError
+from plumbing.errors import StoreError, system_words
 from plumbing.files import sync_folder
 from plumbing.store import facts
 
@@ -26,7 +26,7 @@ def failing_as(action: str, path: Path) -> Iterator[None]:
 
 def reason(error: OSError) -> str:
     """The system's words for `error`, in lower case, with what to do about the common ones."""
-    words = (error.strerror or str(error) or type(error).__name__).lower()
+    words = system_words(error)
     advice = {
         "no space left on device": "free some, or choose another place with '--store'",
         "read-only file system": "choose another place with '--store'",
