@@ -23,7 +23,7 @@ PACKAGES = ("plumbing", "krust")
 # ---------------------------------------------------------------------------------------------------------- the rules
 
 _VALUES = ("plumbing.errors", "plumbing.oci")
-_NOUNS = (*_VALUES, "plumbing.files", "plumbing.layer", "plumbing.store", "plumbing.registry")
+_NOUNS = (*_VALUES, "plumbing.files", "plumbing.threads", "plumbing.layer", "plumbing.store", "plumbing.registry")
 _PLUMBING = (*_NOUNS, "plumbing.sync", "plumbing.archive", "plumbing.server", "plumbing.commands")
 _SETTINGS = ("krust.errors", "krust.console", "krust.settings")
 
@@ -34,8 +34,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "plumbing.errors": (),
     "plumbing.oci": ("plumbing.errors",),
     "plumbing.files": (),
-    "plumbing.layer": _VALUES,
-    "plumbing.store": (*_VALUES, "plumbing.files"),
+    "plumbing.threads": (),
+    "plumbing.layer": (*_VALUES, "plumbing.threads"),
+    "plumbing.store": (*_VALUES, "plumbing.files", "plumbing.threads"),
     "plumbing.registry": (*_VALUES, "plumbing.files"),  # logins are written whole
     "plumbing.sync": _NOUNS,
     "plumbing.archive": _NOUNS,  # a store out of a tar: it needs both nouns, as sync does

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
-from plumbing.layer.threads import Threads
 from plumbing.oci.digest import Digest
+from plumbing.threads import Threads
 
 SIZE = 1 << 20
 """Bytes of input in a block."""

@@ -11,7 +11,7 @@ from typing import Any
 from plumbing.errors import Malformed
 from plumbing.layer.blocks import SIZE
 from plumbing.layer.streams import Readable, Sink
-from plumbing.layer.threads import Threads
+from plumbing.threads import Threads
 
 LEVEL = 2  # isal's level 3 has other kernels, and makes other bytes, on each generation of processors
 LEVELS = range(4)

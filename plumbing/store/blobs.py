@@ -18,7 +18,7 @@ from plumbing.store import facts, lock
 from plumbing.store.files import failing_as, make_folder, open_descriptor, open_regular, reason, start_writing
 
 if TYPE_CHECKING:
-    from plumbing.store.beside import Beside
+    from plumbing.threads import Threads
 
 _CHUNK = 1 << 20
 _LARGE = 256 << 10  # bytes of a piece for which it is worth it to ask another thread
@@ -202,7 +202,7 @@ class BlobWriter:
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
-        self._beside: Beside | None = None
+        self._hashing: Threads | None = None
         import tempfile  # here: it costs more than most commands that only read
 
         while True:
@@ -230,12 +230,15 @@ class BlobWriter:
                 self._put(view)
                 self._hasher.update(view)
             else:
-                if self._beside is None:
-                    from plumbing.store.beside import Beside  # here: threads cost more than most blobs
+                if self._hashing is None:
+                    from plumbing.threads import Threads  # here: threads cost more than most blobs
 
-                    self._beside = Beside()
-                with self._beside.hashing(self._hasher, view):
+                    self._hashing = Threads(1)
+                hashed = self._hashing.begin(self._hasher.update, view)
+                try:
                     self._put(view)
+                finally:
+                    hashed()  # whoever gave the bytes may use their buffer again
         self.size += len(view)
         if self.size - self._begun >= _AHEAD:
             start_writing(self._file.fileno(), self._begun, self.size - self._begun)
@@ -306,8 +309,8 @@ class BlobWriter:
     ) -> None:
         # What went wrong before this is what is said; what was committed is synced; what stays here is for gc.
         self._blobs.writers.discard(self)
-        if self._beside is not None:
-            self._beside.close()
+        if self._hashing is not None:
+            self._hashing.end()
         with suppress(OSError):
             self._file.close()
         if self._path is not None:

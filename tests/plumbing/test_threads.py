@@ -7,7 +7,7 @@ from threading import Event, current_thread
 
 import pytest
 
-from plumbing.layer.threads import Threads
+from plumbing.threads import Threads
 
 
 @pytest.mark.parametrize("most", [1, 3])
