@@ -29,11 +29,6 @@ _CHUNK = 1 << 20
 _LINKS = 16
 
 
-def is_archive(path: Path) -> bool:
-    """Whether `path` is a file that is called a tar archive."""
-    return path.suffix == ".tar" and path.is_file()
-
-
 def read_archive(path: Path, folder: Path) -> Store:
     """The images in the archive `path`, as a store made in `folder`, with the names that they have in the archive.
 

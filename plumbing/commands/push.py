@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from plumbing.archive import is_archive, read_archive
 from plumbing.commands.network import Network, jobs_option, network_options
 from plumbing.commands.options import Checked, store_option
 from plumbing.errors import Ambiguous, NotFound, StoreError
@@ -149,13 +149,15 @@ def command(
         raise click.UsageError(f"--all-tags keeps the tags of SRC: not {tagged or '--tag'}")
     if image_refs is not None and not image_refs.parent.is_dir():
         raise StoreError(f"cannot write '{image_refs}': no such folder '{image_refs.parent}'; make it first")
-    import tempfile  # here: a build that has nothing to do imports this module, too
+    printed: dict[str, None] = {}
+    with ExitStack() as at_end:
+        if Path(src).suffix == ".tar" and Path(src).is_file():
+            from tempfile import TemporaryDirectory
 
-    with tempfile.TemporaryDirectory(prefix="krust-") as folder:
-        if is_archive(Path(src)):
-            store = read_archive(Path(src), Path(folder))
+            from plumbing.archive import read_archive  # here, as the next: only archives need layers' modules
+
+            store = read_archive(Path(src), Path(at_end.enter_context(TemporaryDirectory(prefix="krust-"))))
             src = str(store.path)
-        printed: dict[str, None] = {}
         for image in images(store, src, every=all_tags):
             for target, own in _targets(image, references, repo, src):
                 wanted = () if no_tag else (own, *tags) if own else tags

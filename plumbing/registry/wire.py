@@ -15,6 +15,13 @@ import httpcore
 LEAST = 10
 """Bytes a second, below which an answer is as good as none. cargo has the same limit."""
 
+_UNSENT = 64 << 10
+"""Bytes that wait in the kernel to be sent. What is more has left the processor's cache by the time that it goes."""
+
+_OPTIONS: list[httpcore.SOCKET_OPTION] = (
+    [(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)] if hasattr(socket, "TCP_NOTSENT_LOWAT") else []
+)
+
 
 class Wires(httpcore.SyncBackend):
     """Makes the connections of one transport. Safe to use from several threads."""
@@ -32,7 +39,8 @@ class Wires(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        return self.keep(super().connect_tcp(host, port, timeout, local_address, socket_options))
+        options = [*(socket_options or ()), *_OPTIONS]
+        return self.keep(super().connect_tcp(host, port, timeout, local_address, options))
 
     def keep(self, stream: httpcore.NetworkStream) -> Wire:
         wire = Wire(stream, self)
@@ -73,7 +81,10 @@ class Wire(httpcore.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._waited, self._came = 0.0, 0
-        self._stream.write(buffer, timeout)
+        # httpcore copies what the kernel has not taken, and TLS counts all of a buffer to one time-out
+        whole = memoryview(buffer)
+        for start in range(0, len(whole), _UNSENT):
+            self._stream.write(whole[start : start + _UNSENT], timeout)  # type: ignore[arg-type]  # send takes it
 
     def start_tls(self, *args: Any, **more: Any) -> httpcore.NetworkStream:
         return self._wires.keep(self._stream.start_tls(*args, **more))
