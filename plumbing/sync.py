@@ -23,7 +23,7 @@ JOBS = 4
 """Blobs that are moved at once."""
 
 _SETTLING = 2
-"""Threads for each job, where a blob that was read has yet to reach the disk: it keeps no other from being read."""
+"""Threads for each job: a blob that was read, and that a disk or a registry has yet to keep, holds up no other."""
 
 MOST = 64 << 20
 """Bytes of manifests and indexes of one image. They are in memory together; real ones have some kilobytes."""
@@ -74,7 +74,7 @@ def _take_all(sink: Sink, blobs: list[Descriptor], source: _Watched, jobs: int, 
         for blob in blobs:
             take(blob)
         return
-    pool = ThreadPoolExecutor(jobs * _SETTLING if sink.settles else jobs)
+    pool = ThreadPoolExecutor(jobs * _SETTLING)
     moves = [pool.submit(take, blob) for blob in blobs]
     try:
         for move in as_completed(moves):

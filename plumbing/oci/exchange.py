@@ -33,13 +33,7 @@ class Source(Protocol):
 
 
 class Sink(Protocol):
-    """Where blobs go.
-
-    settles  whether `take` goes on for long after the last byte was read, so that others may be read meanwhile
-    """
-
-    @property
-    def settles(self) -> bool: ...
+    """Where blobs go."""
 
     def complete(self, node: Descriptor) -> bool:
         """Whether a manifest or index is there, and all below it."""

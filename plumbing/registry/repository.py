@@ -87,8 +87,6 @@ class Repository:
 
     # as a sink
 
-    settles = False
-
     def complete(self, node: Descriptor) -> bool:
         """Whether the registry has `node`, for which it had to have all below it. Raises RegistryError."""
         if self._has_node(node):

@@ -225,8 +225,6 @@ class Store:
 
     # as an end of a copy: plumbing/oci/exchange.py
 
-    settles = True  # until the disk has it
-
     def complete(self, node: Descriptor) -> bool:
         """Whether `node` and all below it are there: a node alone says nothing, its children may have been deleted."""
         try:

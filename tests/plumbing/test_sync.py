@@ -110,8 +110,6 @@ def test_shared_nodes_in_nested_indexes_are_moved_once_and_in_order(source: Stor
     taken: list[Digest] = []
 
     class Sink:
-        settles = False
-
         def complete(self, node: Descriptor) -> bool:
             return False
 
@@ -180,8 +178,6 @@ def test_progress_of_a_blob_that_is_read_again_starts_again(source: Store) -> No
     progress = Noting()
 
     class Retrying:
-        settles = False
-
         def complete(self, node: Descriptor) -> bool:
             return False
 
@@ -249,15 +245,13 @@ def test_a_hostile_root_ends(source: Store, sink: Store) -> None:
     assert list(sink.blobs) == []
 
 
-def test_what_settles_keeps_no_other_from_being_read_and_no_more_are_read_than_jobs(source: Store) -> None:
+def test_a_blob_that_was_read_holds_up_no_other_and_no_more_are_read_than_jobs(source: Store) -> None:
     root = put_image(source, "one", "two", "three")
     settling = threading.Barrier(4)  # and the config
     lock = threading.Lock()
     reading = [0]
 
     class Sink:
-        settles = True
-
         def complete(self, node: Descriptor) -> bool:
             return False
 
