@@ -7,6 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import rich.progress
 
     from plumbing.oci.descriptor import Descriptor
@@ -31,10 +33,10 @@ class Console:
         if not self.quiet:
             self._write(text)
 
-    def detail(self, text: str, level: int = 1) -> None:
+    def detail(self, level: int, line: Callable[[], str]) -> None:
         """A line for those who asked for more."""
         if self.verbose >= level:
-            self._write(text)
+            self._write(line())
 
     def progress(self) -> Progress | None:
         """Who is told how far a copy is: bars on a terminal, a line now and then elsewhere, nobody if quiet."""

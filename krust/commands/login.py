@@ -80,11 +80,8 @@ def command(host: str, username: str | None, password_stdin: bool, only_check: b
 
 def _registry(network: Network, host: str, credential: Credential) -> Registry:
     """The registry at `host` for one who is known by `credential`, whatever else is kept for it."""
-
-    def log(level: int, text: str) -> None:
-        network.voice.detail(text, level)
-
-    return Registry(host, credential=lambda *_: credential, settings=network.settings, log=log, warn=network.voice.say)
+    voice = network.voice
+    return Registry(host, credential=lambda *_: credential, settings=network.settings, log=voice.detail, warn=voice.say)
 
 
 def _asked(username: str | None, password_stdin: bool) -> tuple[str, str]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
         def say(self, text: str) -> None: ...
 
-        def detail(self, text: str, level: int = 1) -> None: ...
+        def detail(self, level: int, line: Callable[[], str]) -> None: ...
 
         def progress(self) -> Progress | None: ...
 
@@ -68,7 +68,7 @@ class _Plain:
     def say(self, text: str) -> None:
         click.echo(text, err=True)
 
-    def detail(self, text: str, level: int = 1) -> None:
+    def detail(self, level: int, line: Callable[[], str]) -> None:
         pass
 
     def progress(self) -> Progress | None:
@@ -106,7 +106,7 @@ class Network:
                 host,
                 credential=self.credentials.find,
                 settings=self.settings,
-                log=lambda level, text: self.voice.detail(text, level),
+                log=self.voice.detail,
                 warn=self.voice.say,
             )
         return self._registries[host]

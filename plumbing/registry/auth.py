@@ -163,7 +163,7 @@ class Auth:
         if challenge.scheme == "bearer":
             realm = Realm.of(challenge, answer.url, self._registry, self._allowed)
             if realm != self._realm:
-                self._log(1, f"  tokens for {self._registry.authority} come from {shown_url(realm.url)}")
+                self._log(1, lambda: f"  tokens for {self._registry.authority} come from {shown_url(realm.url)}")
             self._realm = realm
             named = challenge.fields.get("scope", "")
             if named and not any(map(scope.is_repository, named.split())):

@@ -47,7 +47,7 @@ class Client:
         self.streams = False
         self.headless = False
         self._find = find
-        self._log: Log = lambda level, text: log(level, self._hidden(text))
+        self._log: Log = lambda level, line: log(level, lambda: self._hidden(line()))
         self._warn: Warn = lambda text: warn(self._hidden(text))
         self._warned: set[str] = set()
         self._paces: dict[str, Pace] = {}
@@ -210,7 +210,7 @@ class Client:
 
     def pause(self, seconds: float, why: str) -> None:
         """Wait, as a back-off between two tries."""
-        self._log(1, f"  {clean(why)}; again in {seconds:.1f} s")
+        self._log(1, lambda: f"  {clean(why)}; again in {seconds:.1f} s")
         if seconds >= _NOTICED:
             self.warn(f"{clean(why)}; trying again in {seconds:.0f} s")
         if seconds:
@@ -246,9 +246,7 @@ class Client:
         assert self._transport is not None
         pace = self._pace(request.url)
         pace.wait()
-        length = f" ({request.body.length} bytes)" if request.body is not None else ""
-        self._log(1, f"> {request.method} {redirect.shown_url(request.url)}{length}")
-        self._log_headers(">", request.headers, request.url)
+        self._log_request(request)
         begun = self.clock.monotonic()
         try:
             answer = self._transport.send(request)
@@ -259,9 +257,11 @@ class Client:
             elif request.limit is not None:
                 answer.body = answer.read(request.limit)
         except Lost as lost:
-            self._log(1, f"< nothing: {clean(str(lost))}")
+            said = clean(str(lost))
+            self._log(1, lambda: f"< nothing: {said}")
             raise
-        self._log(1, f"< {refusal.said(answer)} ({self.clock.monotonic() - begun:.2f} s)")
+        seconds = self.clock.monotonic() - begun
+        self._log(1, lambda: f"< {refusal.said(answer)} ({seconds:.2f} s)")
         self._log_headers("<", list(answer.headers), request.url)
         for text in refusal.warnings(answer.headers.all("warning")):
             self.warn(f"'{self.host}' says: {text}")
@@ -273,10 +273,14 @@ class Client:
             pace.success()
         return answer
 
+    def _log_request(self, request: Request) -> None:
+        length = f" ({request.body.length} bytes)" if request.body is not None else ""
+        self._log(1, lambda: f"> {request.method} {redirect.shown_url(request.url)}{length}")
+        self._log_headers(">", request.headers, request.url)
+
     def _log_headers(self, mark: str, fields: Mapping[str, str] | list[tuple[str, str]], base: str) -> None:
-        lines = [f"{mark}   {line}" for line in redirect.shown_headers(fields, base)]
-        if lines:
-            self._log(2, "\n".join(lines))  # at once, or those of another thread would come between
+        if fields:  # all at once, or lines of another thread would come between
+            self._log(2, lambda: "\n".join(f"{mark}   {line}" for line in redirect.shown_headers(fields, base)))
 
     def _problem(self, request: Request, answer: Answer) -> Problem:
         if request.method == "HEAD":

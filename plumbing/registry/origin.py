@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 from urllib.parse import SplitResult, urlsplit
 
@@ -24,6 +25,7 @@ class Origin:
     port: int
 
     @classmethod
+    @lru_cache(256)  # of one URL, several times for each request
     def of(cls, url: str) -> Self:
         """Of an absolute URL. Raises Malformed for one that is not http(s), has no host, or has a userinfo."""
         try:

@@ -35,7 +35,7 @@ class Registry:
         *,
         credential: Find = nobody,
         settings: Settings | None = None,
-        log: Log = lambda level, text: None,
+        log: Log = lambda level, line: None,
         warn: Warn = lambda text: None,
     ) -> None:
         self.host = host

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
-Log = Callable[[int, str], None]
-"""Takes a level and a line without secrets: 1 for requests and answers, 2 for their headers too."""
+Log = Callable[[int, Callable[[], str]], None]
+"""Takes a level, 1 for requests and answers, 2 for their headers too, and who makes the line, without secrets.
+
+Mostly nobody wants the line, and to make it takes as long as much else that a request needs."""
 
 Warn = Callable[[str], None]
 """Takes a line that a person should see."""

@@ -22,7 +22,7 @@ from plumbing.registry.message import Answer, Body, Lost, Raw, Request
 from plumbing.registry.problem import Problem
 from plumbing.registry.refusal import said
 
-_CHUNK = 1 << 20  # bytes that are read at once: half of what a processor has near it
+_CHUNK = 1 << 19  # bytes that are read at once: a part of what a processor has near it
 _SMALLEST = 5 << 20  # bytes of a chunk of an upload, which ECR does not take smaller
 _ACCEPTED = frozenset({201, 202, 204})
 _CLOSED = frozenset({200, 201, 204})

@@ -35,9 +35,9 @@ def push(host: str, app: Image, name: str, tag: str, faults: Path) -> None:
     """
     with faults.open("a") as file:
 
-        def note(level: int, text: str) -> None:
-            if text.startswith("< 5"):
-                file.write(f"{text}\n")
+        def note(level: int, line: Callable[[], str]) -> None:
+            if line().startswith("< 5"):
+                file.write(f"{line()}\n")
 
         with Registry(host, log=note) as registry:
             repository = registry.repository(name, push=True)

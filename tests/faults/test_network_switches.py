@@ -142,7 +142,7 @@ class _Voice:
     def say(self, text: str) -> None:
         pass
 
-    def detail(self, text: str, level: int = 1) -> None:
+    def detail(self, level: int, line: Callable[[], str]) -> None:
         pass
 
     def progress(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from plumbing.archive import is_archive, read_archive
+from plumbing.archive import read_archive
 from plumbing.errors import DigestMismatch, Malformed, PlumbingError, SourceError
 from plumbing.oci import mediatype
 from plumbing.oci.config import Config
@@ -72,15 +72,6 @@ def files(**fields: object) -> dict[str, bytes | tuple[str, str]]:
 
 def names(store: Store) -> dict[str | None, Digest]:
     return {ref.name: ref.descriptor.digest for ref in store.refs}
-
-
-def test_what_is_called_tar_and_is_a_file_is_an_archive(tmp_path: Path) -> None:
-    (tmp_path / "folder.tar").mkdir()
-    (tmp_path / "file.tar").touch()
-    (tmp_path / "file.txt").touch()
-    assert [name for name in ("folder.tar", "file.tar", "file.txt", "none.tar") if is_archive(tmp_path / name)] == [
-        "file.tar"
-    ]
 
 
 # layouts

@@ -65,7 +65,7 @@ class Person:
             host,
             credential=self._find,
             settings=replace(self.settings, clock=self.time.clock),
-            log=lambda level, text: self._hear(text, self.lines),
+            log=lambda level, line: self._hear(line(), self.lines),
             warn=lambda text: self._hear(text, self.warnings),
         )
 

@@ -100,7 +100,7 @@ def _repository(answers: Iterator[bytes], said: list[str]) -> Iterator[Repositor
         _HOST,
         credential=lambda *_: Credential.given("user", _SECRET),
         settings=settings,
-        log=lambda level, text: said.append(text),
+        log=lambda level, line: said.append(line()),
         warn=said.append,
     ) as registry:
         transport = Transport(settings)

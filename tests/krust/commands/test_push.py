@@ -155,6 +155,12 @@ def test_an_archive_of_a_layout(krust: Krust, r: Registry, app: Image, tmp_path:
     assert not (tmp_path / ".krust").exists()
 
 
+def test_a_layout_whose_folder_is_called_tar(krust: Krust, r: Registry, app: Image, tmp_path: Path) -> None:
+    app.store.path.rename(tmp_path / "image.tar")
+    pushed = krust("push", "image.tar", f"{r.host}/app")
+    assert (pushed.code, pushed.stdout) == (0, f"{r.host}/app@{app.root.digest}\n"), pushed.stderr
+
+
 def test_an_archive_of_docker_save(krust: Krust, r: Registry, tmp_path: Path) -> None:
     skopeo = require_tool("skopeo")
     tar = tmp_path / "layer.tar"

@@ -48,9 +48,9 @@ class Registry:
         self._replies = list(replies)
         self._token = token or tokens()
 
-    def _hear(self, level: int, text: str) -> None:
-        self.lines.append(text)
-        saw("log", text)
+    def _hear(self, level: int, line: Callable[[], str]) -> None:
+        self.lines.append(line())
+        saw("log", self.lines[-1])
 
     @property
     def tokens(self) -> list[Request]:
