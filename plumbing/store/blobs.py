@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _LARGE = 256 << 10  # bytes of a piece for which it is worth it to ask another thread
+_PENDING = 3  # pieces that wait to be hashed: enough for a thread that is never without one
 _AHEAD = 8 << 20  # bytes that the disk is given at a time, while more of them come
 
 
@@ -203,6 +205,7 @@ class BlobWriter:
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
         self._hashing: Threads | None = None
+        self._hashed: deque[Callable[[], None]] = deque()  # each waits for a piece that is being hashed beside
         import tempfile  # here: it costs more than most commands that only read
 
         while True:
@@ -226,24 +229,33 @@ class BlobWriter:
         view = memoryview(data).cast("B")
         with failing_as("write to", self._blobs.root):
             # where several blobs come at once, they are beside each other
-            if len(view) < _LARGE or len(self._blobs.writers) > 1:
-                self._put(view)
-                self._hasher.update(view)
+            beside = len(view) >= _LARGE and len(self._blobs.writers) == 1
+            if beside:
+                self._hash_beside(view)
             else:
-                if self._hashing is None:
-                    from plumbing.threads import Threads  # here: threads cost more than most blobs
-
-                    self._hashing = Threads(1)
-                hashed = self._hashing.begin(self._hasher.update, view)
-                try:
-                    self._put(view)
-                finally:
-                    hashed()  # whoever gave the bytes may use their buffer again
+                self._finish_hashing()
+                self._hasher.update(view)
+            try:
+                self._put(view)
+            finally:
+                # whoever gave bytes that change may use their buffer again
+                self._finish_hashing(all_but=_PENDING if isinstance(data, bytes) else 0)
         self.size += len(view)
         if self.size - self._begun >= _AHEAD:
             start_writing(self._file.fileno(), self._begun, self.size - self._begun)
             self._begun = self.size
         return len(view)
+
+    def _hash_beside(self, view: memoryview) -> None:
+        if self._hashing is None:
+            from plumbing.threads import Threads  # here: threads cost more than most blobs
+
+            self._hashing = Threads(1)
+        self._hashed.append(self._hashing.begin(self._hasher.update, view))
+
+    def _finish_hashing(self, *, all_but: int = 0) -> None:
+        while len(self._hashed) > all_but:
+            self._hashed.popleft()()
 
     def _put(self, view: memoryview) -> None:
         done = 0
@@ -269,6 +281,7 @@ class BlobWriter:
         giver           whose bytes they are, and whose fault if they are others; this store's if it is None
         """
         giver = giver or self._blobs.root
+        self._finish_hashing()
         digest = Digest.ending(self._hasher)
         if size is not None and self.size != size:
             raise DigestMismatch(expected or digest, f"{self.size} bytes, expected {size}", where=giver)

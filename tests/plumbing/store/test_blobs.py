@@ -8,6 +8,7 @@ import stat
 import sys
 from collections.abc import Callable
 from io import BytesIO
+from itertools import cycle
 from pathlib import Path
 from typing import cast
 
@@ -289,13 +290,18 @@ class _Memory:
         return self.open_blob(descriptor)
 
 
-def test_a_large_blob_is_hashed_and_synced_beside_its_writing(store: Store) -> None:
+@pytest.mark.parametrize("kinds", ["changing", "lasting", "changing lasting lasting small"])
+def test_a_large_blob_is_hashed_and_synced_beside_its_writing(kinds: str, store: Store) -> None:
     piece, pieces = os.urandom(1 << 20), 40
     buffer = bytearray(piece)
     with store.writer() as writer:
-        for number in range(pieces):
+        for number, kind in zip(range(pieces), cycle(kinds.split()), strict=False):
             buffer[0] = number
-            writer.write(memoryview(buffer))  # whose bytes change before the next
+            if kind == "small":
+                writer.write(bytes(buffer[:7]))
+                writer.write(bytes(buffer[7:]))
+            else:  # a buffer, whose bytes change before the next, or bytes that stay
+                writer.write(memoryview(buffer) if kind == "changing" else bytes(buffer))
         digest = writer.commit()
     expected = b"".join(bytes([number]) + piece[1:] for number in range(pieces))
     assert digest == Digest.of(expected)
