@@ -66,12 +66,15 @@ class Wire(httpcore.NetworkStream):
         self._wires = wires
         self._waited = 0.0
         self._came = 0
+        self._unsent: httpcore.WriteError | None = None
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         began = time.monotonic()
         data = self._stream.read(max_bytes, timeout)
         # the time that whoever reads takes for what he has read is not the other side's
         self._waited += time.monotonic() - began
+        if not data and self._unsent is not None:
+            raise self._unsent
         self._came += len(data)
         if timeout is not None and self._waited > timeout:
             if data and self._came < LEAST * self._waited:
@@ -83,8 +86,12 @@ class Wire(httpcore.NetworkStream):
         self._waited, self._came = 0.0, 0
         # httpcore copies what the kernel has not taken, and TLS counts all of a buffer to one time-out
         whole = memoryview(buffer)
-        for start in range(0, len(whole), _UNSENT):
-            self._stream.write(whole[start : start + _UNSENT], timeout)  # type: ignore[arg-type]  # send takes it
+        try:
+            for start in range(0, len(whole), _UNSENT):
+                self._stream.write(whole[start : start + _UNSENT], timeout)  # type: ignore[arg-type]  # send takes it
+        except httpcore.WriteError as error:
+            self._unsent = error  # httpcore goes on, for there may be an answer; where there is none, this is why
+            raise
 
     def start_tls(self, *args: Any, **more: Any) -> httpcore.NetworkStream:
         return self._wires.keep(self._stream.start_tls(*args, **more))
