@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO, NoReturn
 
@@ -18,6 +19,8 @@ from krust.errors import EngineError, ProgramMissing
 from plumbing.errors import system_words
 
 _NAME = "kubectl"
+_MOMENT = 2.0
+"""Seconds that it has to end, once it is not needed any more."""
 
 
 def find(env: Mapping[str, str]) -> str:
@@ -62,16 +65,24 @@ class Kubectl:
             raise EngineError(f"cannot go on: 'kubectl {words[0]}' has said why")
         return done.stdout.decode()
 
-    def quietly(self, *words: str) -> None:
-        """Call it, whatever comes of it; an interrupt of the terminal does not reach it."""
-        subprocess.run(
+    def quietly(self, *words: str, seconds: float) -> bool:
+        """Call it, for at most `seconds`; whether it ended well. An interrupt of the terminal does not reach it."""
+        process = subprocess.Popen(
             [self.path, *words, *self.words],
             env=self.env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             start_new_session=True,
-            check=False,
         )
+        try:
+            return process.wait(seconds) == 0
+        except subprocess.TimeoutExpired:
+            return False
+        finally:
+            if process.returncode is None:  # not waited for, so the number is still its own
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
     def started(self, *words: str, reads: bool = False, says: bool = False, told: bool = False) -> Running:
         """Begin a call that goes on. Its stdout comes to us if it is `told`, else to nobody, unless it `says` it.
@@ -100,7 +111,9 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait()
+        if self.wait(_MOMENT) is None:
+            self._process.kill()
+            self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
 

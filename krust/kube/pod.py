@@ -29,6 +29,9 @@ _HOPELESS = (
 _PATIENCE = 5
 """Seconds that a program has to end, once it was asked to."""
 
+_REMOVAL = 15
+"""Seconds that the cluster has to take note that the pod is not wanted any more."""
+
 _LOGS_PATIENCE = 30
 """Seconds that the rest of what an ended program wrote may take."""
 
@@ -47,12 +50,12 @@ def run(
     try:
         kubectl("create", "-f", "-", standard_input=json.dumps(manifest(pod, image, arguments, reads=reads)).encode())
     except KeyboardInterrupt:
-        _remove(kubectl, pod)
+        _remove(kubectl, pod, say)
         raise
     try:
         return _to_its_end(kubectl, pod, reads=reads, say=say)
     finally:
-        _remove(kubectl, pod)
+        _remove(kubectl, pod, say)
 
 
 def manifest(pod: str, image: str, arguments: Sequence[str], *, reads: bool) -> dict[str, Any]:
@@ -76,8 +79,10 @@ def _name(name: str) -> str:
     return f"{label or 'krust'}-{secrets.token_hex(5)}"
 
 
-def _remove(kubectl: Kubectl, pod: str) -> None:
-    kubectl.quietly("delete", "pod", pod, "--ignore-not-found", "--wait=false", f"--grace-period={_PATIENCE}")
+def _remove(kubectl: Kubectl, pod: str, say: Callable[[str], None]) -> None:
+    words = ("delete", "pod", pod, "--ignore-not-found", "--wait=false", f"--grace-period={_PATIENCE}")
+    if not kubectl.quietly(*words, seconds=_REMOVAL):
+        say(f"cannot remove the pod '{pod}', if it is there: 'kubectl delete pod {pod}' tries again")
 
 
 def _to_its_end(kubectl: Kubectl, pod: str, *, reads: bool, say: Callable[[str], None]) -> int:
