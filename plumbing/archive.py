@@ -40,7 +40,7 @@ def read_archive(path: Path, folder: Path) -> Store:
         with path.open("rb") as stream:
             index, files, links = _unpack(store, stream)
     except OSError as error:
-        raise SourceError(f"cannot read '{path}': {reason(error)}") from error
+        raise SourceError(f"cannot read '{path}': {reason(error, 'name another file')}") from error
     except Malformed as error:
         raise Malformed("archive", path, expected=_EXPECTED) from error
     if index is not None:

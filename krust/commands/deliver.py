@@ -192,5 +192,5 @@ def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
     from plumbing.files import replacing
     from plumbing.store.files import failing_as
 
-    with failing_as("write", path), replacing(path, mode=mode) as file:
+    with failing_as("write", path, elsewhere="choose another place"), replacing(path, mode=mode) as file:
         file.write(text.encode(errors="surrogateescape"))

@@ -27,7 +27,7 @@ def export(store: Store, roots: Mapping[str, Descriptor], target: Path) -> None:
     """
     check_target(target)
     archive = _is_archive(target)
-    with failing_as("write", target), staging(target.parent) as folder:
+    with failing_as("write", target, elsewhere="choose another place with '-o'"), staging(target.parent) as folder:
         layout = Store.create(folder / "layout")
         for root in roots.values():
             copy(store, layout, root)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from krust.errors import KubeError
 from krust.kube.package import PREFIX, PackageReference
@@ -41,10 +42,20 @@ def locate(
     if reference.path in named:
         return named[reference.path].resolve()
     what = f"cannot find the package of '{reference}' in '{place}'"
-    near = _nearest(reference.path, working_directory, named)
+    near = _nearest(reference.path, working_directory, named) or _beside(reference.path, bases, is_package)
     if near is None:
         raise KubeError(f"{what}: no directory with a Cargo.toml and no package of the workspace has that name")
     raise KubeError(f"{what}: no such directory or package; the nearest there is: '{PREFIX}{near}'")
+
+
+def _beside(path: str, bases: Iterable[Path], is_package: Callable[[Path], bool]) -> str | None:
+    """The package that `path` may be a slip for, of those in the same folder."""
+    parent = PurePosixPath(path).parent
+    names: list[str] = []
+    for base in bases:
+        with suppress(OSError):  # there is no such folder
+            names += [(parent / each.name).as_posix() for each in sorted((base / parent).iterdir()) if is_package(each)]
+    return next(iter(get_close_matches(path, names, n=1, cutoff=0)), None)
 
 
 def _nearest(path: str, working_directory: Path, packages: Mapping[str, Path]) -> str | None:

@@ -51,5 +51,5 @@ def command(file: str, write: bool, media_type: str, as_json: bool, store: Store
             else:
                 descriptor = hash_blob(stream, media_type=media_type)
     except OSError as error:  # the store's are StoreErrors
-        raise SourceError(f"cannot read '{file}': {reason(error)}") from error
+        raise SourceError(f"cannot read '{file}': {reason(error, 'name another file')}") from error
     show(descriptor, as_json=as_json)

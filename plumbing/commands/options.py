@@ -146,7 +146,7 @@ def opened(path: str) -> BinaryIO:
     try:
         return open(path, "rb")
     except OSError as error:
-        raise SourceError(f"cannot read '{path}': {reason(error)}") from error
+        raise SourceError(f"cannot read '{path}': {reason(error, 'name another file')}") from error
 
 
 def records(stream: BinaryIO, *, zero: bool) -> Iterator[str]:

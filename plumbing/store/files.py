@@ -14,30 +14,35 @@ from plumbing.errors import StoreError, system_words
 from plumbing.files import sync_folder
 from plumbing.store import facts
 
+_ELSEWHERE = "choose another place with '--store'"
+
 
 @contextmanager
-def failing_as(action: str, path: Path) -> Iterator[None]:
-    """Turn what the file system refuses into a StoreError that says what was being done, and to what."""
+def failing_as(action: str, path: Path, *, elsewhere: str = _ELSEWHERE) -> Iterator[None]:
+    """Turn what the file system refuses into a StoreError that says what was being done, and to what.
+
+    elsewhere  how to have it done at another place
+    """
     try:
         yield
     except OSError as error:
-        raise StoreError(f"cannot {action} '{path}': {reason(error)}") from error
+        raise StoreError(f"cannot {action} '{path}': {reason(error, elsewhere)}") from error
 
 
-def reason(error: OSError) -> str:
+def reason(error: OSError, elsewhere: str = _ELSEWHERE) -> str:
     """The system's words for `error`, in lower case, with what to do about the common ones."""
     words = system_words(error)
     advice = {
-        "no space left on device": "free some, or choose another place with '--store'",
-        "read-only file system": "choose another place with '--store'",
-        "permission denied": "change its mode or owner, or choose another place with '--store'",
-        "disk quota exceeded": "free some, or choose another place with '--store'",
-        "file name too long": "choose another place with '--store'",
+        "no space left on device": f"free some, or {elsewhere}",
+        "read-only file system": elsewhere,
+        "permission denied": f"change its mode or owner, or {elsewhere}",
+        "disk quota exceeded": f"free some, or {elsewhere}",
+        "file name too long": elsewhere,
         "input/output error": "the disk or its connection may be failing: see what the kernel says of it",
         "invalid cross-device link": "a store is on one file system, with its 'tmp'",
-        "no locks available": "it has no 'flock' there; choose another place with '--store'",
-        "function not implemented": "choose another place with '--store'",
-        "operation not supported": "choose another place with '--store'",
+        "no locks available": f"it has no 'flock' there; {elsewhere}",
+        "function not implemented": elsewhere,
+        "operation not supported": elsewhere,
     }.get(words)
     return f"{words}; {advice}" if advice else words
 

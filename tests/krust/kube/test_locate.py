@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -26,13 +27,14 @@ def here(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def meant(here: Path, path: str, *, folder: str | None = "k8s") -> Path:
+def meant(here: Path, path: str, *, folder: str | None = "k8s", packages: Mapping[str, str] | None = None) -> Path:
+    named = {"hello": "examples/hello-krust", "web-server": "web"} if packages is None else packages
     directory = locate(
         PackageReference(path=path),
         PLACE,
         working_directory=here,
         folder=here / folder if folder else None,
-        packages=lambda: {"hello": here / "examples/hello-krust", "web-server": here / "web"},
+        packages=lambda: {name: here / directory for name, directory in named.items()},
         is_package=lambda directory: (directory / "Cargo.toml").is_file(),
     )
     return directory.relative_to(here.resolve())
@@ -78,3 +80,18 @@ def test_a_directory_in_both_places_is_an_error_that_names_both(here: Path) -> N
 def test_an_unknown_one_is_an_error_with_its_place_and_the_nearest(here: Path, path: str, near: str) -> None:
     with pytest.raises(KubeError, match=f"of 'krust://{path}' in 'k8s/web.yaml:3:9'.* '{near}'$"):
         meant(here, path)
+
+
+@pytest.mark.parametrize(
+    ("path", "near"),
+    [
+        ("wbe", "web"),
+        ("examples/hello-crust", "examples/hello-krust"),
+        ("neat", "near"),
+        ("a/b", None),
+    ],
+)
+def test_outside_a_workspace_the_nearest_is_one_beside_it(here: Path, path: str, near: str | None) -> None:
+    with pytest.raises(KubeError) as raised:
+        meant(here, path, packages={})
+    assert str(raised.value).endswith(f" 'krust://{near}'" if near else "has that name")
