@@ -18,7 +18,6 @@ from krust.image.steps import Steps
 from plumbing.commands.network import Network
 from plumbing.commands.push import point, send
 from plumbing.oci.descriptor import Descriptor
-from plumbing.oci.digest import Digest
 from plumbing.oci.platform import Platform
 
 if TYPE_CHECKING:
@@ -147,10 +146,10 @@ class _Works:
         self._sender.shutdown(wait=kind is None, cancel_futures=True)
 
     def reach_registries(self) -> None:
-        """Make sure that there is a way to each registry that an image is to be sent to."""
+        """Make sure that there is a way to each registry that an image is to be sent to, and that it knows us."""
         targets = [work.plan.settings.repository for work in self._work.values() if self._push]
-        for host in dict.fromkeys(target.registry for target in targets if target is not None):
-            self._network.registry(host).ping()
+        for target in {target.registry: target for target in targets if target is not None}.values():
+            self._network.repository(target, push=True).sign_in()
 
     def fetch_bases(self) -> None:
         """Make the bases that registries have be in the store. What is made here is made when it is needed."""
@@ -217,13 +216,7 @@ class _Works:
         target = plan.settings.repository
         if target is None:
             raise SettingError(f"cannot tell where to push '{plan.settings.name}'")
-        mounts: dict[Digest, str] = {
-            digest: where.repository
-            for platform in plan.platforms
-            for digest, where in self._base(plan, platform).mounts.items()
-            if where.registry == target.registry
-        }
         # a bar would fight with cargo's own for the screen
         progress = self._network.voice.progress() if self._compiled else None
         store = self._steps.store
-        return send(self._network, store, root, target, jobs=self._jobs, mounts=mounts, progress=progress)
+        return send(self._network, store, root, target, jobs=self._jobs, progress=progress)

@@ -61,6 +61,11 @@ class Auth:
         self._sent: frozenset[Credential | Token] = frozenset()
         self._lock = threading.Lock()  # one fetch at a time: the second thread finds the token of the first
 
+    @property
+    def is_guarded(self) -> bool:
+        """Whether the registry was found to want a credential or a token."""
+        return self._challenge is not None
+
     def learn(self, answer: Answer) -> None:
         """Take the challenge of an answer to `/v2/`. Raises RegistryError for a realm that krust does not go to."""
         if self._is_ours(answer):

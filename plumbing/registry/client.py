@@ -65,6 +65,11 @@ class Client:
         assert self._origin is not None
         return self._origin
 
+    @property
+    def is_guarded(self) -> bool:
+        """Whether the registry wants to know who asks."""
+        return self._open().is_guarded
+
     def url(self, path: str) -> str:
         """The absolute URL of `path`, such as '/v2/'."""
         return f"{self.origin}{path}"

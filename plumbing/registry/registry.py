@@ -49,10 +49,6 @@ class Registry:
         """
         return Repository(self._client, name, push=push, mounts=mounts)
 
-    def ping(self) -> None:
-        """Raises what is wrong with the way to the registry, and nothing where it can be reached."""
-        self._client.url("")
-
     def sign_in(self) -> None:
         """Try the credential for the host as such, whatever it is good for. Raises Unauthorized where it is refused.
 

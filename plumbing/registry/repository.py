@@ -87,6 +87,16 @@ class Repository:
 
     # as a sink
 
+    def sign_in(self) -> None:
+        """Find out early whether who pushes here is refused: by asking for what no registry has, as the push will ask.
+
+        Nobody is asked who they are: nothing is sent. What is not allowed, or not there, the push will say.
+        Raises Unauthorized, CredentialError, RegistryError.
+        """
+        if self._client.is_guarded:
+            nothing = Digest.of(b"")
+            self._manifests.means(nothing, nothing, f"push to '{self}'")
+
     def complete(self, node: Descriptor) -> bool:
         """Whether the registry has `node`, for which it had to have all below it. Raises RegistryError."""
         if self._has_node(node):

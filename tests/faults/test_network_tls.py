@@ -186,7 +186,7 @@ def test_a_good_one_is_taken(tmp_path: Path) -> None:
         host = f"{NAME}:{port}"
         person = Person(settings=Settings(ca=authority.ca, resolve={host: f"127.0.0.1:{port}"}))
         with person.registry(host) as it:
-            it.ping()
+            it.repository("app").sign_in()
 
 
 def test_https_to_who_speaks_plain_http() -> None:

@@ -6,7 +6,9 @@ import json
 import re
 import shutil
 import socket
+from base64 import b64encode
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,6 +73,23 @@ def test_a_registry_that_cannot_be_reached_is_said_before_anything_is_compiled(
     assert built.code == 1
     assert built.stderr.startswith(f"krust: cannot reach '{host}': ")
     assert not (tmp_path / "target").exists()
+
+
+@pytest.mark.parametrize("password", [None, "wrong"])
+@pytest.mark.parametrize("switches", [{"basic_only": True}, {"bearer": True}], ids=str)
+def test_who_may_not_push_is_told_before_anything_is_compiled(
+    krust: Krust, hello: Path, tmp_path: Path, switches: dict[str, Any], password: str | None
+) -> None:
+    with registry(**switches) as r:
+        auths = {r.host: {"auth": b64encode(f"somebody:{password}".encode()).decode()}} if password else {}
+        (tmp_path / "config.json").write_text(json.dumps({"auths": auths}))
+        env = {"CARGO_TARGET_DIR": str(tmp_path / "target"), "DOCKER_CONFIG": str(tmp_path)}
+        built = krust("build", "--repo", r.host, hello, env=env)
+        assert built.code == 1
+        assert "krust login" in built.fault
+        assert r.host in built.fault
+        assert not (tmp_path / "target").exists()
+        assert r.seen("POST", "/blobs/") == []
 
 
 def test_the_tag_moves_with_the_source_and_a_repetition_asks_little(krust: Krust, hello: Path, r: Registry) -> None:
