@@ -10,23 +10,19 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from threading import Event, Semaphore
 
-from plumbing.errors import Malformed
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
 from plumbing.oci.exchange import Progress, Sink, Source, Stream
-from plumbing.oci.index import Index, is_node
-from plumbing.oci.manifest import Manifest
+from plumbing.oci.index import is_node
 from plumbing.oci.mediatype import NONDISTRIBUTABLE
-from plumbing.store.walk import parse, walk
+from plumbing.oci.once import ReadOnce
+from plumbing.store.walk import reading, walk
 
 JOBS = 4
 """Blobs that are moved at once."""
 
 _SETTLING = 2
 """Threads for each job: a blob that was read, and that a disk or a registry has yet to keep, holds up no other."""
-
-MOST = 64 << 20
-"""Bytes of manifests and indexes of one image. They are in memory together; real ones have some kilobytes."""
 
 _MOMENT = 0.3
 """Seconds in which what is being moved may end in order, after Ctrl-C."""
@@ -42,18 +38,8 @@ def copy(source: Source, sink: Sink, root: Descriptor, *, jobs: int = JOBS, prog
     """
     if is_node(root.media_type) and sink.complete(root):
         return
-    raws: dict[Digest, bytes] = {}
-    held = 0
-
-    def read(node: Descriptor) -> Manifest | Index:
-        nonlocal held
-        held += node.size
-        if held > MOST:
-            raise Malformed("image", root.digest, expected=f"at most {MOST} bytes of manifests and indexes")
-        raws[node.digest] = source.read(node)
-        return parse(node, raws[node.digest])
-
-    everything = list(walk(root, read))
+    source = ReadOnce(source)
+    everything = list(walk(root, reading(source, root)))
     nodes = [item for item in everything if is_node(item.media_type)]
     blobs = [item for item in everything if not is_node(item.media_type) and item.media_type not in NONDISTRIBUTABLE]
     blobs.sort(key=lambda blob: -blob.size)
@@ -61,7 +47,7 @@ def copy(source: Source, sink: Sink, root: Descriptor, *, jobs: int = JOBS, prog
         progress.plan(blobs)
     _take_all(sink, blobs, _Watched(source, progress, jobs), jobs, progress)
     for node in nodes:
-        sink.take_node(node, raws[node.digest])
+        sink.take_node(node, source.read(node))
 
 
 def _take_all(sink: Sink, blobs: list[Descriptor], source: _Watched, jobs: int, progress: Progress | None) -> None:

@@ -17,7 +17,7 @@ from plumbing.layer.codec import codec_id
 from plumbing.layer.entries import Source
 from plumbing.oci.config import Execution
 from plumbing.oci.descriptor import Descriptor
-from plumbing.oci.digest import Digest
+from plumbing.oci.manifest import BASE_DIGEST, BASE_NAME
 from plumbing.oci.platform import Platform
 from plumbing.oci.reference import Reference
 from plumbing.store import Store
@@ -27,7 +27,6 @@ from plumbing.store.images import platforms as platforms_of
 
 STATIC, SCRATCH = "static", "scratch"
 
-_NAME, _DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
 _NONROOT = 65532
 _NOT_DATA = ("*.py", "__pycache__")
 _FILES = Path(__file__).parent / "static"
@@ -40,13 +39,11 @@ class Base:
     descriptor   a manifest in the store, or None for nothing
     layers       those of the manifest
     annotations  what the manifest of an image on top says of it
-    mounts       where its layers are, for a push to the same registry
     """
 
     descriptor: Descriptor | None
     layers: tuple[Descriptor, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
-    mounts: Mapping[Digest, Reference] = field(default_factory=dict)
 
 
 NOTHING = Base(descriptor=None)
@@ -123,12 +120,10 @@ def fetched(
         network.voice.say(f"fetching base '{reference}' for '{platform}'")
         manifest = fetch(network, steps.store, reference, platform=platform, jobs=jobs)
     steps.fetched(reference.at(manifest.digest))
-    layers = manifest_of(steps.store, manifest).layers
     return Base(
         descriptor=manifest,
-        layers=layers,
-        annotations={_NAME: ref_name(reference), _DIGEST: str(manifest.digest)},
-        mounts={layer.digest: reference for layer in layers},
+        layers=manifest_of(steps.store, manifest).layers,
+        annotations={BASE_NAME: ref_name(reference), BASE_DIGEST: str(manifest.digest)},
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import click
@@ -20,9 +19,9 @@ from plumbing.oci.once import ReadOnce
 from plumbing.oci.platform import Platform
 from plumbing.oci.reference import Reference
 from plumbing.store import Store
-from plumbing.store.images import choose, node_of
+from plumbing.store.images import choose
 from plumbing.store.names import DEFAULT_TAG
-from plumbing.store.walk import walk
+from plumbing.store.walk import reading, walk
 
 
 def copy(
@@ -37,7 +36,7 @@ def copy(
         reference = Reference.parse(target.removeprefix(REMOTE))
         mounts: dict[Digest, str] = {}
         if origin is not None and origin.registry == reference.registry:
-            blobs = (item for item in walk(root, partial(node_of, source)) if not is_node(item.media_type))
+            blobs = (item for item in walk(root, reading(source, root)) if not is_node(item.media_type))
             mounts = {item.digest: origin.repository for item in blobs}
         tags = [] if reference.digest else [reference.tag or DEFAULT_TAG]
         push(network, source, root, reference, tags, jobs=jobs, mounts=mounts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,14 +12,17 @@ import click
 
 from plumbing.commands.network import Network, jobs_option, network_options
 from plumbing.commands.options import Checked, store_option
-from plumbing.errors import Ambiguous, NotFound, StoreError
+from plumbing.errors import Ambiguous, Malformed, NotFound, StoreError
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
 from plumbing.oci.exchange import Progress, Source
+from plumbing.oci.index import Index
+from plumbing.oci.manifest import BASE_NAME, Manifest
 from plumbing.oci.reference import Reference, check_tag
 from plumbing.store import Store
 from plumbing.store.files import failing_as
 from plumbing.store.names import DEFAULT_TAG, find
+from plumbing.store.walk import reading, walk
 from plumbing.sync import copy
 
 if TYPE_CHECKING:
@@ -65,10 +68,36 @@ def send(
     mounts: dict[Digest, str] | None = None,
     progress: Progress | None = None,
 ) -> Repository:
-    """The first half of `push`: copy `root` to the repository of `target`, where it has no name yet; return that."""
-    repository = network.repository(target, push=True, mounts=mounts)
+    """The first half of `push`: copy `root` to the repository of `target`, where it has no name yet; return that.
+
+    Layers are mounted from the repository of the base that a manifest names, too, if that is on the same registry.
+    """
+    repository = network.repository(target, push=True, mounts={**_bases(source, root, target), **(mounts or {})})
     copy(source, repository, root, jobs=jobs, progress=progress)
     return repository
+
+
+def _bases(source: Source, root: Descriptor, target: Reference) -> dict[Digest, str]:
+    """By layer, the repository of its image's base, if `target` is on that registry: it may have the layer.
+
+    image-spec 1.1, annotations.md, org.opencontainers.image.base.name.
+    """
+    found: dict[Digest, str] = {}
+    node = reading(source, root)
+
+    def noting(descriptor: Descriptor) -> Manifest | Index:
+        parsed = node(descriptor)
+        name = parsed.annotations.get(BASE_NAME)
+        if name is not None and isinstance(parsed, Manifest):
+            with suppress(Malformed):  # another tool's words
+                base = Reference.parse(name)
+                if base.registry == target.registry and base.repository != target.repository:
+                    found.update((layer.digest, base.repository) for layer in parsed.layers)
+        return parsed
+
+    for _ in walk(root, noting):
+        pass
+    return found
 
 
 def point(repository: Repository, source: Source, root: Descriptor, tags: Sequence[str]) -> None:
@@ -166,7 +195,7 @@ def command(
                     click.echo(str(reference))
                     printed[str(reference)] = None
     if image_refs is not None:
-        with failing_as("write", image_refs):
+        with failing_as("write", image_refs, elsewhere="choose another place"):
             image_refs.write_text("".join(f"{line}\n" for line in printed))
 
 

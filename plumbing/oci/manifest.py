@@ -11,6 +11,9 @@ from plumbing.oci import document, mediatype
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.document import Fields
 
+BASE_NAME, BASE_DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
+"""Annotations that say what an image is built on. image-spec 1.1, annotations.md."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from plumbing.errors import Malformed
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
 from plumbing.oci.index import Index, is_node, parse_node
 from plumbing.oci.manifest import Manifest
+
+if TYPE_CHECKING:
+    from plumbing.oci.exchange import Source
 
 DEEPEST = 8
 """Indexes within indexes that are followed: no image has more than two, and a hostile one could have no end."""
@@ -19,6 +23,24 @@ Open = Callable[[Descriptor], Manifest | Index]
 
 def parse(descriptor: Descriptor, raw: bytes) -> Manifest | Index:
     return parse_node(raw, descriptor.media_type)
+
+
+MOST = 64 << 20
+"""Bytes of manifests and indexes of one image. Who copies it has them in memory together; real ones have kilobytes."""
+
+
+def reading(source: Source, root: Descriptor) -> Open:
+    """For one walk over the image `root` of `source`, maybe a stranger's. Raises Malformed where it has no end."""
+    read = 0
+
+    def node(descriptor: Descriptor) -> Manifest | Index:
+        nonlocal read
+        read += descriptor.size
+        if read > MOST:
+            raise Malformed("image", root.digest, expected=f"at most {MOST} bytes of manifests and indexes")
+        return parse(descriptor, source.read(descriptor))
+
+    return node
 
 
 Seen = set[tuple[Digest, bool]]

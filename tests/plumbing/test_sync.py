@@ -18,8 +18,8 @@ from plumbing.oci.exchange import Source, Stream
 from plumbing.oci.index import Index
 from plumbing.store import Store
 from plumbing.store.fsck import fsck
-from plumbing.store.walk import DEEPEST
-from plumbing.sync import MOST, copy
+from plumbing.store.walk import DEEPEST, MOST
+from plumbing.sync import copy
 from tests.plumbing.store.images import put_image, put_images, put_index
 
 jobs = pytest.mark.parametrize("jobs", [1, 4])

@@ -310,11 +310,14 @@ def test_its_layers_are_mounted_on_the_same_host_and_pushed_to_another(
         theirs.update_ref("v1", image(theirs))
         assert krust("push", "theirs", f"{host}/team/base:v1").code == 0
         outcome = krust("build", "-v", "--base", f"{host}/team/base:v1", "--repo", f"{host}/ours", hello)
-        assert outcome.code == 0, outcome.stderr
-        posts = [line for line in outcome.stderr.splitlines() if "> POST" in line]
-        assert len([line for line in posts if "from=team" in line]) == 2, posts
-        assert any(str(layer.hex) in line and "mount=" in line for line in posts), posts
-        assert len([line for line in outcome.stderr.splitlines() if "> PATCH" in line]) == 2, "ours, and the config"
+        later = krust("push", "-v", "hello-krust", f"{host}/later")
+        for pushed in (outcome, later):
+            assert pushed.code == 0, pushed.stderr
+            said = pushed.stderr.splitlines()
+            mounts = [line for line in said if "> POST" in line and "from=team" in line]
+            assert any(str(layer.hex) in line and "mount=" in line for line in mounts), said
+            assert len(mounts) == 3, "two of the base, and ours, which it might have"
+            assert len([line for line in said if "> PATCH" in line]) == 2, "ours, and the config"
         elsewhere = krust("build", "--base", f"{host}/team/base:v1", "--repo", f"{other}/ours", hello)
         assert elsewhere.stdout.partition("@")[2] == outcome.stdout.partition("@")[2]
     assert clean(tmp_path / "other")
