@@ -58,22 +58,26 @@ def _unpack(store: Store, stream: Readable) -> tuple[bytes | None, dict[str, Des
     files: dict[str, Descriptor] = {}
     links: dict[str, str] = {}
     for member, contents in read_files(stream):
-        if member.kind == "symlink" and member.target is not None:
-            links[member.path] = posixpath.normpath(posixpath.join(posixpath.dirname(member.path), member.target))
-        elif member.kind == "hardlink" and member.target is not None:
-            links[member.path] = member.target
-        elif member.kind == "file" and is_index(member.path):
-            index = _small(contents, member.size, member.path)
-        elif member.kind == "file":
-            with store.writer() as blob:
-                expected = blob_digest(member.path)
-                if expected is not None:
-                    blob.hash_with(expected)
-                for chunk in _chunks(contents):
-                    blob.write(chunk)
-                digest = blob.commit(expected)
-                files[member.path] = Descriptor(media_type=mediatype.LAYER, digest=digest, size=blob.size)
+        match member.kind:
+            case "symlink" if member.target is not None:
+                links[member.path] = posixpath.normpath(posixpath.join(posixpath.dirname(member.path), member.target))
+            case "hardlink" if member.target is not None:
+                links[member.path] = member.target
+            case "file" if is_index(member.path):
+                index = _small(contents, member.size, member.path)
+            case "file":
+                files[member.path] = _stored(store, blob_digest(member.path), contents)
     return index, files, links
+
+
+def _stored(store: Store, expected: Digest | None, contents: Readable) -> Descriptor:
+    """A file as a blob, which is what its path in a layout says, if that says anything. Raises DigestMismatch."""
+    with store.writer() as blob:
+        if expected is not None:
+            blob.hash_with(expected)
+        for chunk in _chunks(contents):
+            blob.write(chunk)
+        return Descriptor(media_type=mediatype.LAYER, digest=blob.commit(expected), size=blob.size)
 
 
 def _docker(store: Store, files: dict[str, Descriptor], links: dict[str, str]) -> None:
