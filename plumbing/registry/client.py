@@ -36,6 +36,7 @@ class Client:
     monolithic  whether the registry was found to take no PATCH
     streams     whether it took one
     headless    whether it answered 405 to a HEAD
+    unmountable  repositories from which we may mount nothing
     """
 
     def __init__(self, host: str, *, find: Find, settings: Settings, log: Log, warn: Warn) -> None:
@@ -46,6 +47,7 @@ class Client:
         self.monolithic = False
         self.streams = False
         self.headless = False
+        self.unmountable: set[str] = set()
         self._find = find
         self._log: Log = lambda level, line: log(level, lambda: self._hidden(line()))
         self._warn: Warn = lambda text: warn(self._hidden(text))

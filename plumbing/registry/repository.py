@@ -35,7 +35,7 @@ class Repository:
         self._client = client
         self._path = f"/v2/{name}"
         self._mounts = {digest: other for digest, other in (mounts or {}).items() if other != name}
-        self._scopes = scope.of_repository(name, push=push, mounts=self._mounts.values())
+        self._scopes = scope.of_repository(name, push=push)
         self._manifests = Manifests(client, name, self._scopes)
         self._referrers = Referrers(client, name, self._scopes, self._manifests)
         self._lock = threading.Lock()

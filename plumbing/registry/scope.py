@@ -7,11 +7,10 @@ from collections.abc import Iterable
 _REPOSITORY = "repository:"
 
 
-def of_repository(name: str, *, push: bool = False, mounts: Iterable[str] = ()) -> tuple[str, ...]:
-    """What `name` needs, and after it each repository that is mounted from: some registries read the first only."""
-    others = sorted(set(mounts) - {name})
-    actions = "push,pull" if push else "pull"
-    return (f"{_REPOSITORY}{name}:{actions}", *(f"{_REPOSITORY}{other}:pull" for other in others))
+def of_repository(name: str, *, push: bool = False, mount: str | None = None) -> tuple[str, ...]:
+    """What `name` needs, and after it the repository that is mounted from: some registries read the first only."""
+    needed = f"{_REPOSITORY}{name}:{'push,pull' if push else 'pull'}"
+    return (needed,) if mount is None else (needed, f"{_REPOSITORY}{mount}:pull")
 
 
 def is_repository(scope: str) -> bool:

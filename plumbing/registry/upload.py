@@ -15,7 +15,7 @@ from urllib.parse import quote
 from plumbing.errors import DigestMismatch, RegistryError
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.exchange import Source
-from plumbing.registry import redirect, retry
+from plumbing.registry import redirect, retry, scope
 from plumbing.registry.client import Client
 from plumbing.registry.fetch import PROGRESS
 from plumbing.registry.message import Answer, Body, Lost, Raw, Request
@@ -89,7 +89,7 @@ class _Again(Exception):
 class Upload:
     """Makes `blob` be in `repository`, whose registry `client` leads to.
 
-    scopes  for push, and for pull from where it is mounted from
+    scopes  for push
     mount   a repository on the same registry that has the blob
     """
 
@@ -104,6 +104,7 @@ class Upload:
         mount: str | None = None,
     ) -> None:
         self._client = client
+        self._repository = repository
         self._path = f"/v2/{repository}/blobs"
         self._blob = blob
         self._source = source
@@ -117,7 +118,7 @@ class Upload:
     def run(self) -> None:
         """Raises RegistryError, Unauthorized, Missing, Unreachable, or what reading the source raises."""
         url = None
-        if self._mount is not None:
+        if self._mount is not None and self._mount not in self._client.unmountable:
             url, mounted = self._try_mount(self._mount)
             if mounted:
                 return
@@ -151,12 +152,19 @@ class Upload:
     # POST
 
     def _try_mount(self, repository: str) -> tuple[str | None, bool]:
-        """An upload that was opened instead, and whether the blob was mounted. A refusal is no fault."""
+        """An upload that was opened instead, and whether the blob was mounted. A refusal is no fault.
+
+        Nothing else is asked with the right to pull from there: where it is refused, all the rest still goes.
+        """
+        scopes = scope.of_repository(self._repository, push=True, mount=repository)
         query = f"?mount={quote(str(self._blob.digest), safe='')}&from={quote(repository, safe='')}"
         request = self._request("POST", self._client.url(f"{self._path}/uploads/{query}"), _EMPTY)
         try:
-            answer = self._client.send(replace(request, repeatable=False))
+            answer = self._client.send(replace(request, scopes=scopes, repeatable=False))
         except Lost:
+            return None, False
+        except RegistryError:  # such as a token server's, which gives no token if it refuses a part of it
+            self._client.unmountable.add(repository)
             return None, False
         with answer:
             return (self._location(answer) if answer.status == 202 else None), answer.status == 201

@@ -6,6 +6,7 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -13,7 +14,7 @@ from plumbing.errors import DigestMismatch, Missing, RegistryError, Unreachable
 from plumbing.registry import Registry
 from tests.registry.faults import SWITCHES, registry
 from tests.registry.faults.exchange import Exchange, Go, Layer, once
-from tests.registry.moves import APP, Image, holds, image, person
+from tests.registry.moves import APP, Image, holds, image, person, user
 
 SIZE = 300_000
 
@@ -368,14 +369,34 @@ def test_a_mount_that_is_refused_becomes_an_upload(status: int, app: Image) -> N
     assert posts == [f"mount={str(app.layer.digest).replace(':', '%3A')}&from=base"] + [""] * (status != 202)
 
 
-def test_a_mount_is_asked_with_the_right_to_pull_from_there(tmp_path: Path) -> None:
-    app = image(tmp_path / "app")
-    with registry(bearer=True, anonymous_token=True) as r:
-        with person(r).registry(r.host) as it:
-            repository = it.repository(APP, push=True, mounts={app.layer.digest: "team/base"})
-            assert not repository.complete(app.root)
-        (asked,) = [q.query for q in r.seen("GET", "/token")]
-    assert "scope=repository%3Ateam%2Fapp%3Apush%2Cpull&scope=repository%3Ateam%2Fbase%3Apull" in asked
+def test_a_mount_and_nothing_else_is_asked_with_the_right_to_pull_from_there(app: Image) -> None:
+    with registry(bearer=True) as r:
+        person(r, user(r)).push(r.host, app, name="base")
+        r.store.blobs.path(app.root.digest).unlink()  # this server has each blob in all repositories
+        r.store.blobs.path(app.layer.digest).unlink()
+        before = len(r.seen(part="/token"))
+        person(r, user(r)).push(r.host, app, tags=("v2",), mounts={app.layer.digest: "base"})
+        asked = [parse_qs(q.query)["scope"] for q in r.seen(part="/token")[before:]]
+    assert asked == [[f"repository:{APP}:push,pull"], [f"repository:{APP}:push,pull", "repository:base:pull"]]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_who_gets_no_token_for_where_it_is_mounted_from_uploads(status: int, tmp_path: Path) -> None:
+    app = image(tmp_path / "app", 3_000, 2_000, 1_000)
+    with registry(bearer=True) as r:
+
+        async def refuses(x: Exchange) -> bool:
+            if "other" in x.query:
+                await x.refuse(status, "DENIED")
+            return "other" in x.query
+
+        r.app.state.authority.token_endpoint = refuses
+        mounts = {blob.digest: "team/other" for blob in app.blobs}
+        person(r, user(r)).push(r.host, app, mounts=mounts, jobs=1)
+        assert holds(r, app)
+        assert [q.query for q in r.seen("POST", "/uploads/")] == [""] * len(app.blobs)
+        asked = [q for q in r.seen(part="/token") if "other" in q.query]
+    assert len(asked) == 1, "once, and not for each blob"
 
 
 def test_a_limit_at_the_put_repeats_the_put_and_no_body(app: Image, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,7 +202,7 @@ def test_a_scope_in_the_challenge_of_the_version_check_is_not_ours() -> None:
 
 
 def test_the_scope_of_a_mount_comes_second() -> None:
-    assert scope.of_repository("app", push=True, mounts=["base", "app", "base"]) == (
+    assert scope.of_repository("app", push=True, mount="base") == (
         "repository:app:push,pull",
         "repository:base:pull",
     )
