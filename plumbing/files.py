@@ -21,9 +21,17 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 def replacing(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
     """A file that takes the place of `path` at the end of the block, and lasts; if that fails, `path` is as it was.
 
+    A link stays, and what it leads to is replaced. A pipe or a device is written to: root would else put a file in the
+    place of /dev/null, for the whole machine.
+
     mode    of which the umask leaves what it leaves
     raises  OSError
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with open(path, "wb") as file:
+            yield file
+        return
+    path = Path(os.path.realpath(path))
     with staging(path.parent) as folder:
         new = folder / "new"
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)

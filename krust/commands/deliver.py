@@ -43,12 +43,13 @@ class Order:
             raise click.UsageError("--image takes the place of --repo and --name: give it alone")
         if self.no_tag and (flags["tags"] or ":" in str(flags["image"]).rpartition("/")[2]):
             raise click.UsageError("--no-tag goes with no tag: not --tag, nor one in --image")
-        for path in (self.output, self.trace, self.image_refs):
-            if path is not None and not path.parent.is_dir():
-                raise SettingError(f"cannot write '{path}': no such folder '{path.parent}'; make it first")
+        for path in (self.trace, self.image_refs):
+            if path is not None:
+                check_file(path)
         if self.output is not None:
             from krust.image.export import check_target
 
+            check_folder(self.output)
             check_target(self.output)
 
     def created(self, settings: Settings, git: Git) -> int:
@@ -185,6 +186,19 @@ def account(store: Store, made: Made) -> dict[str, Any]:
             for image in made.images
         ],
     }
+
+
+def check_file(path: Path) -> None:
+    """Raises SettingError where `write_whole` could not write `path`."""
+    check_folder(path)
+    if path.is_dir():
+        raise SettingError(f"cannot write '{path}': it is a folder; name a file")
+
+
+def check_folder(path: Path) -> None:
+    """Raises SettingError where there is no folder for `path` to be in."""
+    if not path.parent.is_dir():
+        raise SettingError(f"cannot write '{path}': no such folder '{path.parent}'; make it first")
 
 
 def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:

@@ -12,12 +12,11 @@ from typing import Any, BinaryIO, TypeVar
 
 import click
 
-from krust.commands.deliver import Order, errand_options, write_whole
+from krust.commands.deliver import Order, check_file, errand_options, write_whole
 from krust.commands.lock import LockFile, lock_text
 from krust.commands.options import CargoCommand, passed, shared_settings_options, taking
 from krust.commands.texts import Asked, Referring, images_of, referring, results, text_options
 from krust.commands.workspaces import Workspaces
-from krust.errors import SettingError
 from krust.kube.files import is_file
 from krust.kube.join import join
 from krust.kube.rewrite import Edited, rewrite
@@ -47,8 +46,8 @@ class Errand:
         self.order.check(self.flags)
         if self.locked is not None and (self.lock is not None or cargo_args or any(self.flags.values())):
             raise click.UsageError("--locked builds nothing: give it without --lock, and without what is for building")
-        if self.lock is not None and not self.lock.parent.is_dir():
-            raise SettingError(f"cannot write '{self.lock}': no such folder '{self.lock.parent}'; make it first")
+        if self.lock is not None:
+            check_file(self.lock)
 
 
 def resolve_options(function: F) -> F:

@@ -45,7 +45,7 @@ def export(store: Store, roots: Mapping[str, Descriptor], target: Path) -> None:
 
 def check_target(target: Path) -> None:
     """Raises SettingError where something is at `target` that is not to be replaced."""
-    fits = not target.is_dir() if _is_archive(target) else Store.is_layout(target)
+    fits = target.is_file() if _is_archive(target) else Store.is_layout(target)
     if target.exists() and not fits:
         raise SettingError(f"cannot write an image to '{target}': something else is there; choose another place")
 

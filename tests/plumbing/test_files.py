@@ -61,6 +61,27 @@ def test_a_folder_may_be_a_link(tmp_path: Path) -> None:
     assert names(tmp_path / "folder") == ["file"]
 
 
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder/file")
+    for content in (b"new", b"newer"):
+        write(tmp_path / "link", content)
+        assert (tmp_path / "folder/file").read_bytes() == content
+    assert (tmp_path / "link").readlink() == Path("folder/file")
+    assert names(tmp_path / "folder") == ["file"]
+
+
+@pytest.mark.parametrize("name", ["pipe", "link"])
+def test_a_pipe_is_written_to_and_not_replaced(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    with open(os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+        write(tmp_path / name, b"new")
+        assert reader.read() == b"new"
+    assert (tmp_path / "pipe").is_fifo()
+    assert names(tmp_path) == ["link", "pipe"]
+
+
 def test_a_fault_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")

@@ -66,6 +66,8 @@ def test_where_it_may_be_for_several_it_has_to_be_named(krust: Krust, tmp_path: 
         (["app", "--platform", "linux/arm64"], "build it with --target aarch64-unknown-linux-musl"),
         (["app", "app"], "cannot make one image of 2 executables for linux/amd64, linux/amd64"),
         (["app", "--platform", "linux/amd64,linux/arm64"], "1 executables for linux/amd64, linux/arm64"),
+        (["app", "--trace", "nowhere/trace.sh"], "no such folder 'nowhere'; make it first"),
+        (["app", "--image-refs", "."], "cannot write '.': it is a folder; name a file"),
         (["dynamic"], "allow it with '--allow-dynamic'"),
     ],
 )

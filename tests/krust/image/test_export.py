@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from krust.errors import SettingError
 from krust.image.export import export
 from plumbing.store import Store
 from tests.registry.moves import image
@@ -34,3 +36,11 @@ def test_a_layout_that_cannot_take_its_place_leaves_the_one_that_was_there(
     export(new.store, {"app:v2": new.root}, target)
     assert [ref.name for ref in Store.open(target).refs] == ["app:v2"]
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_pipe_is_not_replaced_by_an_archive(tmp_path: Path) -> None:
+    made = image(tmp_path / "made")
+    os.mkfifo(tmp_path / "out.tar")
+    with pytest.raises(SettingError, match="something else is there"):
+        export(made.store, {"app:v1": made.root}, tmp_path / "out.tar")
+    assert (tmp_path / "out.tar").is_fifo()
