@@ -282,8 +282,8 @@ def _entrypoint(found: Found, target: BinaryTarget) -> Value[tuple[str, ...]]:
     if said.rank is Rank.DEFAULT:
         own = (_program(target),)
         return Value(value=own, shown=own)
-    if not said.value:
-        raise said.origin.wrong("entrypoint", "[]", "at least the program")
+    if not said.value or not said.value[0]:
+        raise said.origin.wrong("entrypoint", str([*said.value]), "at least the program")
     return said
 
 

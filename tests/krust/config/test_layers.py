@@ -74,6 +74,7 @@ def test_what_nobody_knows_says_where_and_what_is_near(metadata: str, fault: str
         ("tags = []", "malformed tags '[]' {at}tags': expected one tag at least"),
         ("platforms = ['all', 'local']", "malformed platforms 'all, local' {at}platforms': expected 'all' alone"),
         ("entrypoint = []", "malformed entrypoint '[]' {at}entrypoint': expected at least the program"),
+        ("entrypoint = ['']", "malformed entrypoint '['']' {at}entrypoint': expected at least the program"),
         (
             "capabilities = ['cap_x']",
             "malformed capability 'cap_x' {at}capabilities[0]': expected a capability of Linux",
