@@ -17,16 +17,16 @@ from krust.cargo.toolchain import Toolchain
 from krust.errors import CargoError, SettingError
 from plumbing.oci.platform import Platform
 
-_KRUSTS_OWN = {
-    "--target": "krust chooses it by platform",
+KRUSTS_OWN = {
+    "--target": "krust chooses it by --platform, such as linux/arm64",
     "--message-format": "krust reads cargo's messages",
     "--manifest-path": "name the project's directory",
-    "--profile": "use krust's --profile",
-    "--release": "use krust's --profile",
-    "-r": "use krust's --profile",
+    "--profile": "give it before '--'",
+    **dict.fromkeys(("--release", "-r"), "krust builds so, unless --profile names another profile"),
     **dict.fromkeys(("-p", "--package", "--bin", "--example", "--workspace", "--all"), "give it before '--'"),
     **dict.fromkeys(("-h", "--help"), "run 'cargo build --help'"),
 }
+"""Options of `cargo build` that cannot be passed on, each with the reason or the way out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,7 @@ def _check(cargo_args: Sequence[str]) -> None:
     for word in cargo_args:
         if word == "--":
             return
-        if reason := _KRUSTS_OWN.get(word.partition("=")[0]):
+        if reason := KRUSTS_OWN.get(word.partition("=")[0]):
             raise SettingError(f"cannot pass '{word}' to cargo: {reason}")
 
 

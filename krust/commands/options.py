@@ -58,6 +58,18 @@ class Passing(click.Command):
 class CargoCommand(Passing):
     words = "CARGO_ARGS"
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """An option of cargo's is no slip for one of krust's that sounds like it, or not for certain."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            from krust.cargo.compile import KRUSTS_OWN
+
+            name = error.option_name
+            near = f"did you mean '{error.possibilities[0]}'; " if error.possibilities else ""
+            why = KRUSTS_OWN.get(name, f"{near}cargo's own follow '--'")
+            raise click.UsageError(f"no such option '{name}'; {why}", ctx) from error
+
 
 def passed(ctx: click.Context) -> tuple[str, ...]:
     """What stood after `--`."""
