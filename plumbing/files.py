@@ -27,7 +27,7 @@ def replacing(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
     mode    of which the umask leaves what it leaves
     raises  OSError
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
+    if is_stream(path):
         with open(path, "wb") as file:
             yield file
         return
@@ -41,6 +41,11 @@ def replacing(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
             os.fsync(descriptor)
         new.replace(path)
         sync_folder(path.parent)
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a pipe, a terminal or another device is at `path`, which is written to and not replaced."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 @contextmanager

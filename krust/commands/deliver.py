@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,15 +191,21 @@ def account(store: Store, made: Made) -> dict[str, Any]:
 
 def check_file(path: Path) -> None:
     """Raises SettingError where `write_whole` could not write `path`."""
-    check_folder(path)
+    from plumbing.files import is_stream
+
+    if is_stream(path):
+        return
     if path.is_dir():
         raise SettingError(f"cannot write '{path}': it is a folder; name a file")
+    check_folder(path.resolve() if path.is_symlink() else path)
 
 
 def check_folder(path: Path) -> None:
-    """Raises SettingError where there is no folder for `path` to be in."""
+    """Raises SettingError where nothing can be put at `path`, for want of a folder, or of the right to write there."""
     if not path.parent.is_dir():
         raise SettingError(f"cannot write '{path}': no such folder '{path.parent}'; make it first")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise SettingError(f"cannot write '{path}': the folder '{path.parent}' is read-only; choose another place")
 
 
 def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:

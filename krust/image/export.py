@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from krust.errors import SettingError
+from plumbing.errors import StoreError
 from plumbing.files import BEFORE, replacing, staging, sync_folder
 from plumbing.layer.entries import Source, collect
 from plumbing.layer.layer import write_compressed
@@ -28,11 +30,12 @@ def export(store: Store, roots: Mapping[str, Descriptor], target: Path) -> None:
     check_target(target)
     archive = _is_archive(target)
     with failing_as("write", target, elsewhere="choose another place with '-o'"), staging(target.parent) as folder:
-        layout = Store.create(folder / "layout")
-        for root in roots.values():
-            copy(store, layout, root)
-        layout.update_refs({name: (root, ANY) for name, root in roots.items()})
-        layout.strip()
+        with _full_as_found():
+            layout = Store.create(folder / "layout")
+            for root in roots.values():
+                copy(store, layout, root)
+            layout.update_refs({name: (root, ANY) for name, root in roots.items()})
+            layout.strip()
         if archive:
             entries = collect([Source(src=layout.path, dest="/")])
             with replacing(target) as out:
@@ -52,6 +55,17 @@ def check_target(target: Path) -> None:
 
 def _is_archive(target: Path) -> bool:
     return target.suffix == ".tar"
+
+
+@contextmanager
+def _full_as_found() -> Iterator[None]:
+    """A layout in the making that finds no space is not the store, whose error would advise another '--store'."""
+    try:
+        yield
+    except StoreError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise error.__cause__ from None
+        raise
 
 
 @contextmanager

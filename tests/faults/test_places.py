@@ -103,11 +103,11 @@ def test_a_path_that_is_too_long_for_blobs_is_said(tmp_path: Path) -> None:
 
 
 @contextmanager
-def mounted(folder: Path) -> Iterator[Path]:
-    """Another device at `folder`."""
+def mounted(folder: Path, *options: str) -> Iterator[Path]:
+    """Another device at `folder`. `options` are mount's."""
     require(os.geteuid() == 0, "only root can mount what this needs")
     folder.mkdir(exist_ok=True)
-    done = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], capture_output=True, check=False)
+    done = subprocess.run(["mount", "-t", "tmpfs", *options, "tmpfs", folder], capture_output=True, check=False)
     require(done.returncode == 0, f"cannot mount: {done.stderr.decode().strip()}")
     try:
         yield folder
@@ -121,6 +121,25 @@ def test_a_store_on_another_device_than_the_temporary_folder(tmp_path: Path, app
             words = ("image", "--no-push", "--base", "scratch", "--store", store, "-o", store.with_name("out"), app)
             assert _krust(tmp_path, *words, env={"TMPDIR": str(temporary)}).returncode == 0
             assert fsck(Store.open(store)).problems == ()
+
+
+@pytest.mark.parametrize("name", ["out", "out.tar"])
+def test_a_full_device_is_said_of_what_was_to_be_written_there(tmp_path: Path, app: Path, name: str) -> None:
+    app.write_bytes(app.read_bytes() + os.urandom(1 << 18))
+    with mounted(tmp_path / "device", "-o", "size=128k") as device:
+        done = _krust(tmp_path, "image", "--no-push", "--base", "scratch", "-o", f"device/{name}", app)
+        said = f"krust: cannot write 'device/{name}': no space left on device; free some, or choose another place"
+        assert (done.returncode, done.stdout, done.stderr.decode()) == (1, b"", f"{said} with '-o'\n")
+        assert list(device.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["-o", "--trace", "--image-refs"])
+def test_a_read_only_folder_is_said_before_anything_is_made(tmp_path: Path, app: Path, option: str) -> None:
+    with mounted(tmp_path / "device", "-o", "ro"):
+        done = _krust(tmp_path, "image", "--no-push", "--base", "scratch", option, "device/out", app)
+    said = b"krust: cannot write 'device/out': the folder 'device' is read-only; choose another place\n"
+    assert (done.returncode, done.stderr) == (1, said)
+    assert not (tmp_path / ".krust").exists()
 
 
 def test_a_staging_folder_on_another_device_is_said(tmp_path: Path, app: Path) -> None:
