@@ -18,10 +18,6 @@ LEAST = 10
 _UNSENT = 64 << 10
 """Bytes that wait in the kernel to be sent. What is more has left the processor's cache by the time that it goes."""
 
-_OPTIONS: list[httpcore.SOCKET_OPTION] = (
-    [(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)] if hasattr(socket, "TCP_NOTSENT_LOWAT") else []
-)
-
 
 class Wires(httpcore.SyncBackend):
     """Makes the connections of one transport. Safe to use from several threads."""
@@ -39,8 +35,11 @@ class Wires(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        options = [*(socket_options or ()), *_OPTIONS]
-        return self.keep(super().connect_tcp(host, port, timeout, local_address, options))
+        stream = super().connect_tcp(host, port, timeout, local_address, socket_options)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            with suppress(OSError):  # an emulated kernel may not know it: then it is slower, which is no fault
+                stream.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
+        return self.keep(stream)
 
     def keep(self, stream: httpcore.NetworkStream) -> Wire:
         wire = Wire(stream, self)
@@ -73,8 +72,10 @@ class Wire(httpcore.NetworkStream):
         data = self._stream.read(max_bytes, timeout)
         # the time that whoever reads takes for what he has read is not the other side's
         self._waited += time.monotonic() - began
-        if not data and self._unsent is not None:
-            raise self._unsent
+        if self._unsent is not None:
+            if not data:
+                raise self._unsent
+            self._unsent = None  # there is an answer, whose end is no fault
         self._came += len(data)
         if timeout is not None and self._waited > timeout:
             if data and self._came < LEAST * self._waited:
