@@ -16,7 +16,7 @@ from krust.image.assemble import Image, assemble, combine
 from krust.image.plan import Plan
 from krust.image.steps import Steps
 from plumbing.commands.network import Network
-from plumbing.commands.push import point, send
+from plumbing.commands.push import base_mounts, point, send
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.platform import Platform
 
@@ -219,4 +219,5 @@ class _Works:
         # a bar would fight with cargo's own for the screen
         progress = self._network.voice.progress() if self._compiled else None
         store = self._steps.store
-        return send(self._network, store, root, target, jobs=self._jobs, progress=progress)
+        mounts = base_mounts(store, root, target)
+        return send(self._network, store, root, target, jobs=self._jobs, mounts=mounts, progress=progress)

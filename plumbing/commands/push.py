@@ -12,7 +12,7 @@ import click
 
 from plumbing.commands.network import Network, jobs_option, network_options
 from plumbing.commands.options import Checked, store_option
-from plumbing.errors import Ambiguous, Malformed, NotFound, StoreError
+from plumbing.errors import Ambiguous, Malformed, NotFound, PlumbingError, StoreError
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
 from plumbing.oci.exchange import Progress, Source
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class Image:
     """What to push, and what it is called where it is: None for a root without a name."""
 
-    source: Source
+    store: Store
     root: Descriptor
     name: str | None
 
@@ -68,22 +68,21 @@ def send(
     mounts: dict[Digest, str] | None = None,
     progress: Progress | None = None,
 ) -> Repository:
-    """The first half of `push`: copy `root` to the repository of `target`, where it has no name yet; return that.
-
-    Layers are mounted from the repository of the base that a manifest names, too, if that is on the same registry.
-    """
-    repository = network.repository(target, push=True, mounts={**_bases(source, root, target), **(mounts or {})})
+    """The first half of `push`: copy `root` to the repository of `target`, where it has no name yet; return that."""
+    repository = network.repository(target, push=True, mounts=mounts)
     copy(source, repository, root, jobs=jobs, progress=progress)
     return repository
 
 
-def _bases(source: Source, root: Descriptor, target: Reference) -> dict[Digest, str]:
+def base_mounts(store: Store, root: Descriptor, target: Reference) -> dict[Digest, str]:
     """By layer, the repository of its image's base, if `target` is on that registry: it may have the layer.
 
+    The manifest may be a stranger's: only layers that are whole in `store` count, or whoever knows no more than the
+    digest of one could have it mounted where they may read it. What is wrong with the image is left for `push` to say.
     image-spec 1.1, annotations.md, org.opencontainers.image.base.name.
     """
-    found: dict[Digest, str] = {}
-    node = reading(source, root)
+    named: dict[Descriptor, str] = {}
+    node = reading(store, root)
 
     def noting(descriptor: Descriptor) -> Manifest | Index:
         parsed = node(descriptor)
@@ -92,12 +91,13 @@ def _bases(source: Source, root: Descriptor, target: Reference) -> dict[Digest, 
             with suppress(Malformed):  # another tool's words
                 base = Reference.parse(name)
                 if base.registry == target.registry and base.repository != target.repository:
-                    found.update((layer.digest, base.repository) for layer in parsed.layers)
+                    named.update(dict.fromkeys(parsed.layers, base.repository))
         return parsed
 
-    for _ in walk(root, noting):
-        pass
-    return found
+    with suppress(PlumbingError):
+        for _ in walk(root, noting):
+            pass
+    return {layer.digest: base for layer, base in named.items() if store.blobs.is_right(layer.digest, layer.size)}
 
 
 def point(repository: Repository, source: Source, root: Descriptor, tags: Sequence[str]) -> None:
@@ -114,12 +114,12 @@ def images(store: Store, name: str, *, every: bool) -> list[Image]:
     """
     if every:
         layout = Store.open(Path(name)) if Store.is_layout(Path(name)) else store
-        return [Image(source=layout, root=ref.descriptor, name=ref.name) for ref in layout.refs if ref.name]
+        return [Image(store=layout, root=ref.descriptor, name=ref.name) for ref in layout.refs if ref.name]
     try:
         found = find(name, store)
     except Ambiguous as error:
         raise Ambiguous(name, error.candidates, then="name one, or give '--all-tags'") from None
-    return [Image(source=found.store, root=found.descriptor, name=found.ref)]
+    return [Image(store=found.store, root=found.descriptor, name=found.ref)]
 
 
 def split(name: str | None) -> tuple[str | None, str | None]:
@@ -190,7 +190,10 @@ def command(
         for image in images(store, src, every=all_tags):
             for target, own in _targets(image, references, repo, src):
                 wanted = () if no_tag else (own, *tags) if own else tags
-                reference = push(network, image.source, image.root, target, tuple(dict.fromkeys(wanted)), jobs=jobs)
+                mounts = base_mounts(image.store, image.root, target)
+                reference = push(
+                    network, image.store, image.root, target, tuple(dict.fromkeys(wanted)), jobs=jobs, mounts=mounts
+                )
                 if str(reference) not in printed:
                     click.echo(str(reference))
                     printed[str(reference)] = None
