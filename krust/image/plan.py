@@ -80,7 +80,7 @@ class Workshop:
             executables,
             plans[0].platforms,
             self._request(plans),
-            env=self.settings.env,
+            env=self._env,
             cache=self.settings.cache,
             say=self.settings.console.say,
             finished=finished,
@@ -97,7 +97,7 @@ class Workshop:
             self.project,
             binaries,
             self._request(plans),
-            env=self.settings.env,
+            env=self._env,
             cache=self.settings.cache,
             say=self.settings.console.say,
         )
@@ -113,8 +113,13 @@ class Workshop:
 
     def _words(self, plans: Sequence[Plan]) -> list[str]:
         features = plans[0].settings.features
-        quiet = ["--quiet"] if self.settings.console.quiet and not {"-q", "--quiet"} & {*self.cargo_args} else []
-        return [*quiet, *([f"--features={','.join(features)}"] if features else []), *self.cargo_args]
+        return [*([f"--features={','.join(features)}"] if features else []), *self.cargo_args]
+
+    @property
+    def _env(self) -> Mapping[str, str]:
+        """The environment of each cargo that compiles, be it a standard library."""
+        quiet = {"CARGO_TERM_QUIET": "true"} if self.settings.console.quiet else {}
+        return {**self.settings.env, **quiet}
 
     def _plan(self, target: BinaryTarget, git: Git, network: Network, store: Store, *, offline: bool) -> Plan:
         image = resolve(
