@@ -177,7 +177,7 @@ def test_a_program_that_cannot_be_read_stops_it(case: Case, store: Store, made: 
 def test_refs_move_though_one_cannot_be_pushed_and_no_tag_does(
     case: Case, store: Store, made: Make, tmp_path: Path
 ) -> None:
-    with registry() as r, registry(always_401=True) as closed:
+    with registry() as r, registry(repo_must_exist="POST") as closed:
         plans = [plan(case, image=f"{r.host}/hello"), plan(case, bin="other", image=f"{closed.host}/other")]
         with pytest.raises(RegistryError):
             made(plans, compiler(tmp_path), push=True)
