@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ BEFORE = "before"
 """In a staging folder: what stood at the place and is out of the way. While it is there, the folder is not cleared."""
 
 _STAGING = re.compile(r"\.krust\.[0-9a-f]{16}")
+_DEVICES = re.compile(r"/dev|/proc/\d+(/task/\d+)?/fd")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -21,17 +23,17 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 def replacing(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
     """A file that takes the place of `path` at the end of the block, and lasts; if that fails, `path` is as it was.
 
-    A link stays, and what it leads to is replaced. A pipe or a device is written to: root would else put a file in the
-    place of /dev/null, for the whole machine.
+    A link stays, and what it leads to is replaced, unless it is a stranger's. A pipe, a device or an open file is
+    written to: root would else put a file in the place of /dev/null, for the whole machine.
 
     mode    of which the umask leaves what it leaves
     raises  OSError
     """
     if is_stream(path):
-        with open(path, "wb") as file:
+        with open(path, "ab") as file:  # what is in an open file stays, such as that of /dev/stdout
             yield file
         return
-    path = Path(os.path.realpath(path))
+    path = place(path)
     with staging(path.parent) as folder:
         new = folder / "new"
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -44,8 +46,23 @@ def replacing(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
 
 
 def is_stream(path: Path) -> bool:
-    """Whether a pipe, a terminal or another device is at `path`, which is written to and not replaced."""
-    return path.exists() and not path.is_file() and not path.is_dir()
+    """Whether a pipe, a device or an open file, as /dev/fd has them, is at `path`: it is not to be replaced."""
+    if not path.exists() or path.is_dir():
+        return False
+    return not path.is_file() or _DEVICES.fullmatch(str(path.parent.resolve())) is not None
+
+
+def place(path: Path) -> Path:
+    """Where `path` leads: what it is a link to, if that may be followed.
+
+    Where everybody may write, only one's own link is, and one of the folder's owner. Linux has the same rule for who
+    opens a file: proc(5), protected_symlinks.
+    """
+    with suppress(OSError):
+        link, folder = path.lstat(), path.parent.stat()
+        if not folder.st_mode & stat.S_IWOTH or link.st_uid in (os.geteuid(), folder.st_uid):
+            return Path(os.path.realpath(path))
+    return path
 
 
 @contextmanager

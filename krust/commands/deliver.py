@@ -191,13 +191,13 @@ def account(store: Store, made: Made) -> dict[str, Any]:
 
 def check_file(path: Path) -> None:
     """Raises SettingError where `write_whole` could not write `path`."""
-    from plumbing.files import is_stream
+    from plumbing.files import is_stream, place
 
     if is_stream(path):
         return
     if path.is_dir():
         raise SettingError(f"cannot write '{path}': it is a folder; name a file")
-    check_folder(path.resolve() if path.is_symlink() else path)
+    check_folder(place(path))
 
 
 def check_folder(path: Path) -> None:

@@ -142,3 +142,14 @@ def test_a_link_by_such_a_name_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / ".krust.0123456789abcdef").symlink_to("mine")
     write(tmp_path / "file", b"new")
     assert (tmp_path / "mine/file").read_bytes() == b"mine"
+
+
+def test_an_open_file_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    with (tmp_path / "open").open("w+") as file:
+        file.write("old")
+        file.flush()
+        for folder in ("/dev/fd", "/proc/self/fd"):
+            write(Path(folder) / str(file.fileno()), b"new")
+        file.seek(0)
+        assert file.read() == "oldnewnew"
+    assert names(tmp_path) == ["open"]

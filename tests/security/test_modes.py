@@ -63,10 +63,20 @@ def test_nothing_is_written_through_a_link_in_a_temporary_files_place(
     assert (tmp_path / f".krust.{bytes(8).hex()}").is_symlink(), "what another has made is theirs"
 
 
-def test_a_link_in_a_files_place_is_replaced_and_not_followed(tmp_path: Path) -> None:
-    victim = tmp_path / "victim"
+@pytest.mark.parametrize(("mode", "owner", "followed"), [(0o1777, 0, True), (0o1777, 1, False), (0o755, 1, True)])
+def test_a_strangers_link_is_not_followed_where_everybody_may_write(
+    mode: int, owner: int, followed: bool, tmp_path: Path
+) -> None:
+    if owner and os.geteuid():
+        pytest.skip("only root can give a link away")
+    victim, folder = tmp_path / "victim", tmp_path / "folder"
     victim.write_text("mine")
-    (tmp_path / "trace").symlink_to(victim)
-    write_whole(tmp_path / "trace", "new")
-    assert victim.read_text() == "mine"
-    assert (tmp_path / "trace").read_text() == "new"
+    folder.mkdir()
+    folder.chmod(mode)
+    trace = folder / "trace"
+    trace.symlink_to(victim)
+    os.chown(trace, os.geteuid() + owner, -1, follow_symlinks=False)
+    write_whole(trace, "new")
+    assert trace.read_text() == "new"
+    assert victim.read_text() == ("new" if followed else "mine")
+    assert trace.is_symlink() == followed
