@@ -20,6 +20,9 @@ DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+_NO_THREAD = "can't start new thread"
+"""Python's words of it, which come as a RuntimeError."""
+
 _MOMENT = 0.5
 """Seconds that threads have in the end, to clear away what they have half written."""
 
@@ -140,6 +143,10 @@ def _run(
         return _say(name, f"cannot go on: {system_words(error)}{subject}", FAILED)
     except MemoryError:
         return _say(name, "cannot go on: out of memory", FAILED)
+    except RuntimeError as error:
+        if str(error) != _NO_THREAD:
+            raise
+        return _say(name, "cannot go on: no thread can be started; allow more processes, or more memory", FAILED)
     return code if isinstance(code, int) else DONE
 
 

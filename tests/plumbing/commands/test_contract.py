@@ -278,6 +278,15 @@ def test_no_memory_is_a_fault(store: Store) -> None:
         assert (done.returncode, done.stderr) == (1, f"{way}: cannot go on: out of memory\n")
 
 
+def test_no_thread_is_a_fault(image: Descriptor, tmp_path: Path) -> None:
+    """The stack of a thread is as large as `ulimit -s` says, and has no room here."""
+    for way, argv in BOTH.items():
+        command = f"ulimit -s 4000000; ulimit -v 2000000; {' '.join(argv)} copy hello {tmp_path / 'copied'}{len(argv)}"
+        done = process(["bash", "-c", command], Path.cwd())
+        said = "cannot go on: no thread can be started; allow more processes, or more memory"
+        assert (done.returncode, done.stderr) == (1, f"{way}: {said}\n")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("way", BOTH)
 def test_an_interrupt_is_exit_130_and_leaves_nothing(way: str, number: signal.Signals, store: Store) -> None:
