@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from krust.commands.options import taking
 from krust.errors import SettingError
 from krust.settings import Settings
 from plumbing.commands.network import Network, jobs_option
+from plumbing.commands.written import check_file, check_folder, write_whole
 from plumbing.store import Store
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Order:
     jobs: int
 
     def check(self, flags: Mapping[str, object]) -> None:
-        """Raises UsageError for options that contradict each other, SettingError for a place that cannot be written."""
+        """Raises UsageError for options that contradict each other, PlumbingError for what cannot be written."""
         if flags["image"] and (flags["repo"] or flags["name"]):
             raise click.UsageError("--image takes the place of --repo and --name: give it alone")
         if self.no_tag and (flags["tags"] or ":" in str(flags["image"]).rpartition("/")[2]):
@@ -187,31 +187,3 @@ def account(store: Store, made: Made) -> dict[str, Any]:
             for image in made.images
         ],
     }
-
-
-def check_file(path: Path) -> None:
-    """Raises SettingError where `write_whole` could not write `path`."""
-    from plumbing.files import is_stream, place
-
-    if is_stream(path):
-        return
-    if path.is_dir():
-        raise SettingError(f"cannot write '{path}': it is a folder; name a file")
-    check_folder(place(path))
-
-
-def check_folder(path: Path) -> None:
-    """Raises SettingError where nothing can be put at `path`, for want of a folder, or of the right to write there."""
-    if not path.parent.is_dir():
-        raise SettingError(f"cannot write '{path}': no such folder '{path.parent}'; make it first")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise SettingError(f"cannot write '{path}': the folder '{path.parent}' is read-only; choose another place")
-
-
-def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """Write a file, whole or not at all, with what the umask leaves of `mode`. Raises StoreError."""
-    from plumbing.files import replacing
-    from plumbing.store.files import failing_as
-
-    with failing_as("write", path, elsewhere="choose another place"), replacing(path, mode=mode) as file:
-        file.write(text.encode(errors="surrogateescape"))

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import click
 
-from krust.commands.deliver import Order, check_file, errand_options, write_whole
+from krust.commands.deliver import Order, errand_options
 from krust.commands.lock import LockFile, lock_text
 from krust.commands.options import CargoCommand, passed, shared_settings_options, taking
 from krust.commands.texts import Asked, Referring, images_of, referring, results, text_options
@@ -25,6 +25,7 @@ from krust.kube.text import Text
 from krust.settings import Settings
 from plumbing.commands.network import Network, network_options
 from plumbing.commands.options import store_option
+from plumbing.commands.written import check_file, write_whole
 from plumbing.errors import PlumbingError
 from plumbing.store import Store
 

@@ -12,7 +12,8 @@ import click
 
 from plumbing.commands.network import Network, jobs_option, network_options
 from plumbing.commands.options import Checked, store_option
-from plumbing.errors import Ambiguous, Malformed, NotFound, PlumbingError, StoreError
+from plumbing.commands.written import check_file, write_whole
+from plumbing.errors import Ambiguous, Malformed, NotFound, PlumbingError
 from plumbing.oci.descriptor import Descriptor
 from plumbing.oci.digest import Digest
 from plumbing.oci.exchange import Progress, Source
@@ -20,7 +21,6 @@ from plumbing.oci.index import Index
 from plumbing.oci.manifest import BASE_NAME, Manifest
 from plumbing.oci.reference import Reference, check_tag
 from plumbing.store import Store
-from plumbing.store.files import failing_as
 from plumbing.store.names import DEFAULT_TAG, find
 from plumbing.store.walk import reading, walk
 from plumbing.sync import copy
@@ -176,14 +176,14 @@ def command(
         raise click.UsageError(f"--no-tag goes with no tag: not {tagged or '--tag or --all-tags'}")
     if all_tags and (tags or tagged):
         raise click.UsageError(f"--all-tags keeps the tags of SRC: not {tagged or '--tag'}")
-    if image_refs is not None and not image_refs.parent.is_dir():
-        raise StoreError(f"cannot write '{image_refs}': no such folder '{image_refs.parent}'; make it first")
+    if image_refs is not None:
+        check_file(image_refs)
     printed: dict[str, None] = {}
     with ExitStack() as at_end:
         if Path(src).suffix == ".tar" and Path(src).is_file():
-            from tempfile import TemporaryDirectory
+            from tempfile import TemporaryDirectory  # here, both: a build imports this module, and pushes no archive
 
-            from plumbing.archive import read_archive  # here, as the next: only archives need layers' modules
+            from plumbing.archive import read_archive
 
             store = read_archive(Path(src), Path(at_end.enter_context(TemporaryDirectory(prefix="krust-"))))
             src = str(store.path)
@@ -198,8 +198,7 @@ def command(
                     click.echo(str(reference))
                     printed[str(reference)] = None
     if image_refs is not None:
-        with failing_as("write", image_refs, elsewhere="choose another place"):
-            image_refs.write_text("".join(f"{line}\n" for line in printed))
+        write_whole(image_refs, "".join(f"{line}\n" for line in printed))
 
 
 def _targets(

@@ -90,7 +90,7 @@ class Repository:
     def sign_in(self) -> None:
         """Find out early whether who pushes here is refused: by asking for what no registry has, as the push will ask.
 
-        Nobody is asked who they are: nothing is sent. What is not allowed, or not there, the push will say.
+        Where nobody is asked who they are, nothing is sent. What is not allowed, or not there, the push will say.
         Raises Unauthorized, CredentialError, RegistryError.
         """
         if self._client.is_guarded:

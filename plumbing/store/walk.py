@@ -17,16 +17,15 @@ if TYPE_CHECKING:
 DEEPEST = 8
 """Indexes within indexes that are followed: no image has more than two, and a hostile one could have no end."""
 
+MOST = 64 << 20
+"""Bytes of manifests and indexes of one image. Who copies it has them in memory together; real ones have kilobytes."""
+
 Open = Callable[[Descriptor], Manifest | Index]
 """From what points to a manifest or index to the document, verified."""
 
 
 def parse(descriptor: Descriptor, raw: bytes) -> Manifest | Index:
     return parse_node(raw, descriptor.media_type)
-
-
-MOST = 64 << 20
-"""Bytes of manifests and indexes of one image. Who copies it has them in memory together; real ones have kilobytes."""
 
 
 def reading(source: Source, root: Descriptor) -> Open:

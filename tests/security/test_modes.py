@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from krust.commands.deliver import write_whole
+from plumbing.commands.written import write_whole
 from plumbing.errors import StoreError
 from plumbing.store import Store
 from tests.plumbing.store.images import put_image

@@ -161,6 +161,19 @@ def test_a_layout_whose_folder_is_called_tar(krust: Krust, r: Registry, app: Ima
     assert (pushed.code, pushed.stdout) == (0, f"{r.host}/app@{app.root.digest}\n"), pushed.stderr
 
 
+@pytest.mark.parametrize(
+    ("refs", "said"),
+    [("nowhere/refs", "no such folder 'nowhere'; make it first"), (".", "cannot write '.': it is a folder")],
+)
+def test_references_that_cannot_be_written_are_said_before_anything_is_sent(
+    krust: Krust, r: Registry, app: Image, refs: str, said: str
+) -> None:
+    refused = krust("push", "layout", f"{r.host}/app", "--image-refs", refs)
+    assert (refused.code, refused.stdout) == (1, "")
+    assert said in refused.fault
+    assert r.requests == []
+
+
 def test_an_archive_of_docker_save(krust: Krust, r: Registry, tmp_path: Path) -> None:
     skopeo = require_tool("skopeo")
     tar = tmp_path / "layer.tar"
